@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""From a `.tflite` flatbuffer to a `.hog`, without TensorFlow.
+
+reader (flatbuffer ▶ graph) ▶ passes ▶ lower (graph ▶ records) ▶ planner (arena) ▶ writer (bytes).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import UserError
+from .graph import Graph
+from .lower import Lowered, lower
+from .passes import simplify
+from .planner import lower_bound, plan
+from .reader import read_tflite
+from .writer import write_hog
+
+__all__ = ["Compiled", "compile_tflite"]
+
+
+@dataclass
+class Compiled:
+    """A packed model: the file's bytes, and what the host knows beside them."""
+
+    hog: bytes
+    graph: Graph
+    lowered: Lowered
+    arena_size: int
+    lower_bound: int  # bytes: no plan of these tensors can be smaller
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one inference."""
+        return sum(s.macs for s in self.lowered.steps)
+
+
+def compile_tflite(
+    tflite: bytes,
+    labels: list[str] | None = None,
+    meta: dict[str, Any] | None = None,
+    name: str = "",
+) -> Compiled:
+    """Packs the model `tflite`. Raises UserError that names all that cannot be packed, and why."""
+    graph = read_tflite(tflite, name)
+    simplify(graph)
+    low = lower(graph)
+    if low.problems:
+        raise UserError("; ".join(low.problems))
+    arena_size = plan(low.buffers, low.inplace)
+    bound = lower_bound(low.buffers, low.inplace)
+    hog = write_hog(low, arena_size, _meta(graph, labels, meta))
+    return Compiled(hog, graph, low, arena_size, bound)
+
+
+RESERVED_KEYS = ("name", "inputs", "outputs", "labels")
+
+
+def _meta(graph: Graph, labels: list[str] | None, meta: dict[str, Any] | None) -> dict[str, Any]:
+    """The META section: the file explains itself."""
+    taken = sorted(set(meta or {}) & set(RESERVED_KEYS))
+    if taken:
+        raise UserError(f"the metadata key {taken[0]} is hognose's own; choose another")
+    result: dict[str, Any] = {
+        "name": graph.name,
+        "inputs": [_short(t.name) for t in graph.inputs],
+        "outputs": [_short(t.name) for t in graph.outputs],
+    }
+    if labels:
+        sizes = [t.shape[-1] for t in graph.outputs if t.shape]
+        if len(set(labels)) != len(labels):
+            raise UserError("two labels are the same; give each class its own")
+        if len(labels) not in sizes:
+            raise UserError(
+                f"{len(labels)} labels for an output of {sizes[0] if sizes else 1} values; "
+                "give one label per value"
+            )
+        result["labels"] = labels
+    return {**result, **(meta or {})}
+
+
+def _short(name: str) -> str:
+    """A tensor's name without what TensorFlow's exporters wrap around it."""
+    return name.removeprefix("serving_default_").removesuffix(":0")

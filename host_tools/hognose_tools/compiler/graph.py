@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""A model as the compiler sees it: tensors and the operators between them."""
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(eq=False)
+class Tensor:
+    """A tensor of the model; `data` where it is a constant."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scales: np.ndarray  # float32 [1] or [channels]; empty where not quantized
+    zero_points: np.ndarray  # int64, as many
+    axis: int  # that the scales go along
+    data: np.ndarray | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def scale(self) -> np.float32:
+        """The scale of a tensor that is quantized as a whole."""
+        return self.scales[0]
+
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a tensor that is quantized as a whole."""
+        return int(self.zero_points[0])
+
+
+@dataclass(eq=False)
+class Operator:
+    """An operator of the model: `kind` is its TFLite name, `options` its builtin options."""
+
+    index: int
+    kind: str
+    version: int
+    inputs: list[Tensor | None]
+    outputs: list[Tensor]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How messages name it: number, kind, and the layer it came from."""
+        name = self.outputs[0].name if self.outputs else ""
+        return f"operator {self.index} {self.kind}" + (f" ({name})" if name else "")
+
+
+@dataclass
+class Graph:
+    """One subgraph of a model."""
+
+    name: str
+    tensors: list[Tensor]
+    operators: list[Operator]
+    inputs: list[Tensor]
+    outputs: list[Tensor]

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Step 2: what can be left out before anything is lowered."""
+
+from .graph import Graph
+
+# Operators whose later inputs only repeat what the shapes in the file say.
+_SHAPE_INPUTS = {"RESHAPE": 1, "EXPAND_DIMS": 1, "SQUEEZE": 1}
+
+
+def simplify(graph: Graph) -> None:
+    """Removes operators that no output depends on, such as those that compute a static shape."""
+    needed = {t.index for t in graph.outputs}
+    alive = []
+    for op in reversed(graph.operators):
+        if any(t.index in needed for t in op.outputs):
+            alive.append(op)
+            inputs = op.inputs[: _SHAPE_INPUTS.get(op.kind)]
+            needed |= {t.index for t in inputs if t is not None}
+    graph.operators = alive[::-1]

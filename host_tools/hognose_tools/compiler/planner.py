@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Step 4: where each tensor lies in the arena, decided offline.
+
+The problem is dynamic storage allocation: rectangles (lifetime by size) stacked as low as possible,
+NP-hard in general. Placing the rectangles one by one at the lowest place that is free is good in
+most orders and optimal in some; so several orders are tried, the best is mended by moving what
+stands on top to the front, and all of it stops at the lower bound, where a plan is optimal.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ALIGN = 4
+_TRIES = 400  # orders tried when the first ones miss the lower bound; a few ms each at the most
+
+
+@dataclass(eq=False)
+class Buffer:
+    """What the arena must hold: `size` bytes, alive from operator `first` to operator `last`."""
+
+    size: int
+    first: int = 2**31
+    last: int = -2
+    offset: int = -1
+
+    def touch(self, step: int) -> None:
+        """Used at operator `step`; -1 is before the first one, when inputs are written."""
+        self.first, self.last = min(self.first, step), max(self.last, step)
+
+    @property
+    def rounded(self) -> int:
+        return -(-self.size // ALIGN) * ALIGN
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.rounded
+
+
+# (input, output) of an operator that works in place: they may share their first byte.
+Pairs = set[tuple[int, int]]
+
+
+def lower_bound(buffers: list[Buffer], inplace: Pairs) -> int:
+    """The largest sum of buffers alive at one operator, in bytes: no plan can be smaller.
+
+    Where an operator works in place, input and output count as one, the larger.
+    """
+    bound = 0
+    for step in {b.first for b in buffers}:
+        alive = {id(b): b.rounded for b in buffers if b.first <= step <= b.last}
+        for source, result in inplace:
+            if source in alive and result in alive:
+                a, b = alive[source], alive[result]
+                alive[source], alive[result] = max(a, b), 0
+        bound = max(bound, sum(alive.values()))
+    return bound
+
+
+def plan(buffers: list[Buffer], inplace: Pairs) -> int:
+    """Gives each buffer its offset; returns the arena's size in bytes."""
+    bound = lower_bound(buffers, inplace)
+    neighbours = _neighbours(buffers)
+    best, order = _search(buffers, neighbours, inplace, bound)
+    if _place(order, neighbours, inplace) != best:
+        raise AssertionError("placing is deterministic")
+    return best
+
+
+def _neighbours(buffers: list[Buffer]) -> dict[int, list[Buffer]]:
+    """For each buffer those that are alive at some time when it is."""
+    return {
+        id(b): [c for c in buffers if c is not b and c.first <= b.last and b.first <= c.last] for b in buffers
+    }
+
+
+def _search(
+    buffers: list[Buffer], neighbours: dict[int, list[Buffer]], inplace: Pairs, bound: int
+) -> tuple[int, list[Buffer]]:
+    keys = (
+        lambda b: (-b.rounded, b.first),
+        lambda b: (-b.rounded * (b.last - b.first + 1), b.first),
+        lambda b: (b.first, -b.rounded),
+        lambda b: (-b.last, -b.rounded),
+        lambda b: (b.first - b.last, -b.rounded),
+    )
+    best, best_order = -1, list(buffers)
+    for key in keys:
+        order = sorted(buffers, key=key)
+        size = _place(order, neighbours, inplace)
+        if best < 0 or size < best:
+            best, best_order = size, order
+        if best <= bound:
+            return best, best_order
+    chance = random.Random(0)  # the same plan every time
+    order = list(best_order)
+    for _ in range(_TRIES):
+        size = _place(order, neighbours, inplace)
+        if size < best:
+            best, best_order = size, list(order)
+            if best <= bound:
+                break
+        top = [b for b in order if b.end >= size]
+        order = list(best_order if chance.random() < 0.5 else order)
+        moved = chance.choice(top)
+        order.remove(moved)
+        order.insert(chance.randrange(max(1, len(order) // 2)), moved)
+    return best, best_order
+
+
+def _place(order: Iterable[Buffer], neighbours: dict[int, list[Buffer]], inplace: Pairs) -> int:
+    """Puts each buffer of `order` at the lowest offset that is free; returns the arena's size."""
+    placed: set[int] = set()
+    size = 0
+    for b in order:
+        others = [c for c in neighbours[id(b)] if id(c) in placed]
+        b.offset = min(
+            at
+            for at in {0, *(c.end for c in others), *(c.offset for c in others)}
+            if _fits(b, at, others, inplace)
+        )
+        placed.add(id(b))
+        size = max(size, b.end)
+    return size
+
+
+def _fits(b: Buffer, at: int, others: list[Buffer], inplace: Pairs) -> bool:
+    end = at + b.rounded
+    return all(
+        end <= c.offset
+        or c.end <= at
+        or (c.offset == at and ((id(b), id(c)) in inplace or (id(c), id(b)) in inplace))
+        for c in others
+    )

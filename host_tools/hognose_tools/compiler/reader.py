@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Step 1: a `.tflite` flatbuffer into a Graph (schema: TensorFlow's lite/schema/schema.fbs)."""
+
+import re
+import struct
+from math import prod
+from typing import Any
+
+import numpy as np
+import tflite
+
+from ..errors import UserError
+from .graph import Graph, Operator, Tensor
+
+DTYPES = {
+    tflite.TensorType.FLOAT32: "float32",
+    tflite.TensorType.FLOAT16: "float16",
+    tflite.TensorType.INT32: "int32",
+    tflite.TensorType.UINT8: "uint8",
+    tflite.TensorType.INT64: "int64",
+    tflite.TensorType.STRING: "string",
+    tflite.TensorType.BOOL: "bool",
+    tflite.TensorType.INT16: "int16",
+    tflite.TensorType.COMPLEX64: "complex64",
+    tflite.TensorType.INT8: "int8",
+    tflite.TensorType.FLOAT64: "float64",
+    tflite.TensorType.UINT64: "uint64",
+    tflite.TensorType.RESOURCE: "resource",
+    tflite.TensorType.VARIANT: "variant",
+    tflite.TensorType.UINT32: "uint32",
+    tflite.TensorType.UINT16: "uint16",
+    tflite.TensorType.INT4: "int4",
+}
+KINDS = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
+OPTIONS = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int)}
+NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8", "float64"}
+
+# A 32-bit offset reaches no further; more is a damaged or hostile file.
+MAX_ELEMENTS = 2**31 - 1
+# What flatbuffers' and NumPy's readers raise on offsets that lead nowhere.
+DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError)
+
+
+def read_tflite(data: bytes, name: str = "") -> Graph:
+    """The first subgraph of the flatbuffer `data`. Raises UserError on anything else."""
+    if len(data) < 8 or data[4:8] != b"TFL3":
+        raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
+    try:
+        return _read(bytes(data), name)
+    except DAMAGE as e:
+        detail = str(e).split("\n")[0] or type(e).__name__
+        raise UserError(f"damaged .tflite file ({detail}); export the model again") from e
+
+
+def _read(data: bytes, name: str) -> Graph:
+    model = tflite.Model.GetRootAs(data, 0)
+    if model.Version() != 3:
+        raise UserError(f"version {model.Version()} of .tflite is unknown (3 is)")
+    if model.SubgraphsLength() != 1:
+        raise UserError(
+            f"the model has {model.SubgraphsLength()} subgraphs; only models with one can be packed: "
+            "export it without control flow and with a single signature"
+        )
+    subgraph = model.Subgraphs(0)
+    tensors = [_tensor(model, subgraph.Tensors(i), i) for i in range(subgraph.TensorsLength())]
+    operators = [
+        _operator(model, subgraph.Operators(i), i, tensors) for i in range(subgraph.OperatorsLength())
+    ]
+    inputs = [_at(tensors, i) for i in _ints(subgraph.InputsAsNumpy())]
+    outputs = [_at(tensors, i) for i in _ints(subgraph.OutputsAsNumpy())]
+    return Graph(name, tensors, operators, inputs, outputs)
+
+
+def _ints(vector: Any) -> list[int]:
+    """A flatbuffer vector's integers (the reader gives 0 for one that is absent)."""
+    return [int(v) for v in vector] if isinstance(vector, np.ndarray) else []
+
+
+def _at(tensors: list[Tensor], index: int) -> Tensor:
+    if not 0 <= index < len(tensors):
+        raise IndexError(f"tensor {index} of {len(tensors)}")
+    return tensors[index]
+
+
+def _tensor(model: Any, t: Any, index: int) -> Tensor:
+    shape = tuple(_ints(t.ShapeAsNumpy()))
+    if any(d < 0 for d in shape) or prod(shape) > MAX_ELEMENTS:
+        raise ValueError(f"tensor {index} has the shape {shape}")
+    dtype = DTYPES.get(t.Type(), f"type {t.Type()}")
+    q = t.Quantization()
+    scales = q.ScaleAsNumpy() if q else None
+    zeros = q.ZeroPointAsNumpy() if q else None
+    scales = np.array(scales if isinstance(scales, np.ndarray) else [], np.float32)
+    zeros = np.array(zeros if isinstance(zeros, np.ndarray) else [], np.int64)
+    if len(zeros) != len(scales):  # some writers leave the zero points out where all are 0
+        zeros = np.resize(zeros, len(scales)) if len(zeros) else np.zeros(len(scales), np.int64)
+    name = (t.Name() or b"").decode("utf-8", "replace")
+    axis = int(q.QuantizedDimension()) if q else 0
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, _data(model, t, index, shape, dtype))
+
+
+def _data(model: Any, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
+    if not 0 <= t.Buffer() < model.BuffersLength():
+        raise IndexError(f"buffer {t.Buffer()} of {model.BuffersLength()}")
+    raw = model.Buffers(t.Buffer()).DataAsNumpy()
+    if not isinstance(raw, np.ndarray) or len(raw) == 0:
+        return None
+    if dtype == "int4":  # two to a byte, the low nibble first
+        if len(raw) != (prod(shape) + 1) // 2:
+            raise ValueError(f"tensor {index}: {len(raw)} bytes for shape {shape} of int4")
+        nibbles = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1)[: prod(shape)]
+        return (((nibbles ^ 8).astype(np.int8)) - 8).reshape(shape)
+    if dtype not in NUMPY:
+        return raw
+    if len(raw) != prod(shape) * np.dtype(dtype).itemsize:
+        raise ValueError(f"tensor {index}: {len(raw)} bytes for shape {shape} of {dtype}")
+    return np.frombuffer(raw.tobytes(), np.dtype(dtype).newbyteorder("<")).reshape(shape)
+
+
+def _operator(model: Any, o: Any, index: int, tensors: list[Tensor]) -> Operator:
+    if not 0 <= o.OpcodeIndex() < model.OperatorCodesLength():
+        raise IndexError(f"operator code {o.OpcodeIndex()} of {model.OperatorCodesLength()}")
+    code = model.OperatorCodes(o.OpcodeIndex())
+    # Codes under 127 stand in the old one-byte field in older files.
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    kind = KINDS.get(number, f"number {number}")
+    if kind == "CUSTOM":
+        kind = "custom " + (code.CustomCode() or b"?").decode("utf-8", "replace")
+    inputs = [None if i == -1 else _at(tensors, i) for i in _ints(o.InputsAsNumpy())]
+    outputs = [_at(tensors, i) for i in _ints(o.OutputsAsNumpy())]
+    return Operator(index, kind, code.Version(), inputs, outputs, _options(o))
+
+
+def _options(o: Any) -> dict[str, Any]:
+    """All builtin options by their schema names: integers, floats, and vectors as lists."""
+    table = o.BuiltinOptions()
+    cls = getattr(tflite, OPTIONS.get(o.BuiltinOptionsType(), ""), None)
+    if table is None or cls is None:
+        return {}
+    options = cls()
+    options.Init(table.Bytes, table.Pos)
+    methods = [m for m in vars(cls) if not m.startswith(("_", "GetRoot", "Init"))]
+    values = {}
+    for method in methods:
+        if method + "AsNumpy" in methods:
+            values[_snake(method)] = _ints(getattr(options, method + "AsNumpy")())
+        elif not method.endswith(("AsNumpy", "Length", "IsNone", "BufferHasIdentifier")):
+            values[_snake(method)] = getattr(options, method)()
+    return values
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

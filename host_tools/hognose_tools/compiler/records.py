@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The operator records of a `.hog`: the one table of their fields (native_module/README.md, hog.h)."""
+
+import struct
+from dataclasses import dataclass, field
+
+NONE = 0xFFFFFFFF
+IN_DATA = 0x80000000
+TYPECODE = {"int8": "b", "float32": "f"}
+ITEMSIZE = {"b": 1, "f": 4}
+MAX_LOOPS = 6
+
+_WINDOW = "stride_h:H stride_w:H"
+# A clamp is 8 bytes; which of the two forms, the operator's type says.
+_CLAMP = {"b": "in_zp:h out_zp:h min:h max:h", "f": "min:f max:f"}
+_CONV = (
+    "in:I out:I weights:I params:I scratch:I in_c:I out_c:I batch:H in_h:H in_w:H out_h:H out_w:H "
+    f"k_h:H k_w:H groups:H {_WINDOW} dilation_h:H dilation_w:H pad_h:H pad_w:H scales:H layout:H clamp"
+)
+_POOL = (
+    "in:I out:I channels:I batch:H in_h:H in_w:H out_h:H out_w:H "
+    f"k_h:H k_w:H {_WINDOW} pad_h:H pad_w:H reserved:H clamp"
+)
+_BINARY = (
+    "in1:I in2:I out:I loops:H left_shift:H clamp multiplier1:i multiplier2:i multiplier:i "
+    "shift1:b shift2:b shift:b in2_zp:b *"
+)
+_UNARY = "in:I out:I count:I min:f max:f"
+_QUANTIZE = "in:I out:I count:I scale:f zero_point:i"
+
+# name: (code, fields in file order; "*" is the loop nest)
+RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
+    "CONV": (1, _CONV),
+    "DEPTHWISE": (2, _CONV),
+    "AVERAGE_POOL": (3, _POOL),
+    "MAX_POOL": (4, _POOL),
+    "ADD": (5, _BINARY),
+    "MUL": (6, _BINARY),
+    "MEAN": (7, "in:I out:I keep:B reduce:B reserved:H clamp multiplier:i shift:i *"),
+    "MOVE": (8, "in:I out:I run:I loops:I *"),
+    "FILL": (9, "out:I count:I size:I value:I"),
+    "SOFTMAX": (
+        10,
+        {"b": "in:I out:I rows:I depth:I table:I entries:I", "f": "in:I out:I rows:I depth:I table:I beta:f"},
+    ),
+    "LUT": (11, "in:I out:I count:I table:I"),
+    "QUANTIZE": (12, _QUANTIZE),
+    "DEQUANTIZE": (13, _QUANTIZE),
+    "CLAMP": (14, _UNARY),
+    "LOGISTIC": (15, _UNARY),
+    "TANH": (16, _UNARY),
+}
+NAMES = {code: name for name, (code, _) in RECORDS.items()}
+REFS = ("in", "in1", "in2", "out", "weights", "params", "scratch", "table")
+
+
+@dataclass
+class Loop:
+    """One level of a loop nest: count, stride of the first and of the second operand."""
+
+    n: int
+    a: int = 0
+    b: int = 0
+
+
+@dataclass
+class Record:
+    """One operator: its fields by name (integers, floats), and its loop nest."""
+
+    name: str
+    type: str
+    fields: dict[str, int | float]
+    loops: list[Loop] = field(default_factory=list)
+
+    def pack(self) -> bytes:
+        """The record's bytes. Raises OverflowError where a number does not fit its field."""
+        code, _ = RECORDS[self.name]
+        names, form, nest = _layout(self.name, self.type)
+        try:
+            body = struct.pack("<" + form, *(self.fields.get(n, 0) for n in names))
+            if nest:
+                body += b"".join(struct.pack("<Iii", v.n, v.a, v.b) for v in self.loops)
+            return struct.pack("<BBH", code, ord(self.type), 1 + len(body) // 4) + body
+        except struct.error as e:
+            raise OverflowError(str(e)) from e
+
+
+def unpack(plan: bytes, offset: int) -> tuple[Record, int]:
+    """The record at `offset` of a valid PLAN, and the offset of the next one."""
+    code, kind, words = struct.unpack_from("<BBH", plan, offset)
+    names, form, nest = _layout(NAMES[code], chr(kind))
+    values = struct.unpack_from("<" + form, plan, offset + 4)
+    start, end = offset + 4 + struct.calcsize("<" + form), offset + 4 * words
+    loops = [Loop(*struct.unpack_from("<Iii", plan, at)) for at in range(start, end, 12)]
+    return Record(NAMES[code], chr(kind), dict(zip(names, values, strict=True)), loops if nest else []), end
+
+
+def _layout(name: str, kind: str) -> tuple[list[str], str, bool]:
+    """Field names, their struct format, and whether a loop nest follows."""
+    fields = RECORDS[name][1]
+    if isinstance(fields, dict):
+        fields = fields[kind]
+    words = fields.replace("clamp", _CLAMP[kind]).split()
+    pairs = [w.split(":") for w in words if w != "*"]
+    return [p[0] for p in pairs], "".join(p[1] for p in pairs), words[-1] == "*"

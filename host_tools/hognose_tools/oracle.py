@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""TFLM's own answer, from the `tflite-micro` package: the judge of every other engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from .errors import UserError
+
+# The arena is reserved, not touched, so a generous first size costs nothing; it must not be small,
+# because TFLM does not survive an arena too small for its own bookkeeping.
+_ARENA_SIZES = (32 << 20, 256 << 20, 1 << 30)
+
+
+class OracleError(UserError):
+    """TFLM refuses the model or its input; the message is TFLM's own text."""
+
+
+class Oracle:
+    """One model in a TFLM interpreter, which keeps its state (variables) between runs.
+
+    `tflite` is the content of a .tflite file. With `keep_all` every tensor keeps its own memory, so
+    that `tensor()` can read any of them after a run. OracleError where TFLM refuses the model.
+    Not for threads: TFLM writes its errors to the process's stderr, where they are caught.
+    """
+
+    def __init__(self, tflite: bytes, keep_all: bool = False):
+        self._tflite = bytes(tflite)
+        self._keep_all = keep_all
+        self._tensor_counts, inputs, outputs = _table_of_contents(self._tflite)
+        self._interpreter = self._open()
+        details = [self._interpreter.get_input_details(i) for i in range(inputs)]
+        self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in details]
+        self.input_dtypes = [np.dtype(d["dtype"]) for d in details]
+        self.output_count = outputs
+
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """One inference: raw inputs by index (the model's dtypes and sizes) to raw outputs."""
+        if len(inputs) != len(self.input_shapes):
+            raise OracleError(f"the model has {len(self.input_shapes)} inputs, not {len(inputs)}")
+        with _tflm_errors():
+            for i, given in enumerate(inputs):
+                self._interpreter.set_input(self._checked(i, given), i)
+            self._interpreter.invoke()
+            return [np.array(self._interpreter.get_output(i)) for i in range(self.output_count)]
+
+    def tensor(self, index: int, subgraph: int = 0) -> np.ndarray:
+        """The value of any tensor after a run; needs `keep_all`."""
+        if not self._keep_all:
+            raise OracleError("intermediate tensors need Oracle(…, keep_all=True)")
+        counts = self._tensor_counts
+        if not (0 <= subgraph < len(counts) and 0 <= index < counts[subgraph]):
+            raise OracleError(f"the model has no tensor {index} in subgraph {subgraph}")
+        with _tflm_errors():
+            return np.array(self._interpreter.GetTensor(index, subgraph)["tensor_data"])
+
+    def reset(self) -> None:
+        """Back to the state before the first run: variables are cleared."""
+        with _tflm_errors():
+            self._interpreter.reset()
+
+    def _open(self):
+        runtime = _runtime()
+        config = runtime.InterpreterConfig
+        for size in _ARENA_SIZES:
+            try:
+                with _tflm_errors():
+                    return runtime.Interpreter.from_bytes(
+                        self._tflite,
+                        arena_size=size,
+                        intrepreter_config=config.kPreserveAllTensors
+                        if self._keep_all
+                        else config.kAllocationRecording,
+                    )
+            except OracleError as e:
+                if size == _ARENA_SIZES[-1] or "missing:" not in str(e):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _checked(self, i: int, given: np.ndarray) -> np.ndarray:
+        shape, dtype = self.input_shapes[i], self.input_dtypes[i]
+        array = np.asarray(given)
+        if array.dtype != dtype:
+            raise OracleError(f"input {i} is {dtype}, not {array.dtype}")
+        if array.size != int(np.prod(shape, dtype=np.int64)):
+            raise OracleError(f"input {i} has shape {shape}, not {array.shape}")
+        return np.ascontiguousarray(array).reshape(shape)
+
+
+def _runtime():
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError as e:
+        raise UserError(f"TFLM is needed for this: pip install tflite-micro ({e})") from e
+    return runtime
+
+
+def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int]:
+    """Tensors of each subgraph, and the first one's number of inputs and outputs."""
+    from tflite.Model import Model
+
+    if len(tflite) < 8 or tflite[4:8] != b"TFL3":
+        raise OracleError("not a .tflite file: it lacks the mark TFL3")
+    try:
+        model = Model.GetRootAs(tflite, 0)
+        graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+        counts = [g.TensorsLength() for g in graphs]
+        return counts, graphs[0].InputsLength(), graphs[0].OutputsLength()
+    except Exception as e:  # a damaged flatbuffer fails in any of many ways
+        raise OracleError(f"damaged .tflite file: {e}") from e
+
+
+@contextmanager
+def _tflm_errors() -> Iterator[None]:
+    """Turn what TFLM raises, and what it only prints on the C level's stderr, into OracleError."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except OracleError:
+            raise
+        except (RuntimeError, ValueError, TypeError, MemoryError, OverflowError) as e:
+            log.seek(0)
+            said = " ".join(log.read().decode(errors="replace").split())
+            raise OracleError(f"TFLM: {said or e}") from e
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

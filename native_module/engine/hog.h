@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// The engine: loads (validates) a `.hog` file and runs it in an arena that the caller owns.
+//
+//     hog_t h;
+//     unsigned where;
+//     const char *error = hog_load(&h, file, length, &where);  // NULL: all is well
+//     // hand over h.arena_size bytes, 16-byte aligned; put the inputs where hog_io() says
+//     hog_invoke(&h, arena);
+//
+// Nothing is allocated, nothing is static, the file is only read. It must stay in place, unchanged,
+// as long as the model is used. A file is validated once; kernels then trust it. The structs below
+// are the records of the PLAN section as they lie in the file, little-endian, naturally aligned;
+// README.md of this folder's parent is the specification.
+#ifndef HOGNOSE_HOG_H
+#define HOGNOSE_HOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOG_VERSION (1)
+#define HOG_ALIGN (16)          // of the file in memory (4 suffices) and of the arena
+
+#define HOG_FEATURE_INT8 (1u << 0)
+#define HOG_FEATURE_FLOAT32 (1u << 1)
+
+// A ref is where a tensor lies: an offset into the arena or, with this bit, into the DATA section.
+#define HOG_IN_DATA (0x80000000u)
+#define HOG_NONE (0xffffffffu)
+
+// Operator codes. `type` of an operator is its element type as a struct/array typecode.
+enum {
+    HOG_CONV = 1,       // also FULLY_CONNECTED: a 1x1 convolution over its rows
+    HOG_DEPTHWISE = 2,
+    HOG_AVERAGE_POOL = 3,
+    HOG_MAX_POOL = 4,
+    HOG_ADD = 5,
+    HOG_MUL = 6,
+    HOG_MEAN = 7,
+    HOG_MOVE = 8,       // strided copy: PAD, CONCATENATION, ...
+    HOG_FILL = 9,
+    HOG_SOFTMAX = 10,
+    HOG_LUT = 11,       // any int8 function of one int8 value
+    HOG_QUANTIZE = 12,
+    HOG_DEQUANTIZE = 13,
+    HOG_CLAMP = 14,
+    HOG_LOGISTIC = 15,
+    HOG_TANH = 16,
+};
+
+typedef struct {
+    uint8_t code;       // HOG_CONV ...
+    uint8_t type;       // 'b' int8, 'f' float32
+    uint16_t words;     // length of the whole record in 4-byte words
+} hog_op_t;
+
+typedef union {         // what a result is clamped to
+    struct {
+        int16_t in_zp, out_zp, min, max;
+    } i;
+    struct {
+        float min, max;
+    } f;
+} hog_clamp_t;
+
+// CONV, DEPTHWISE. Input NHWC [batch, in_h, in_w, in_c], output [batch, out_h, out_w, out_c].
+// Weights: CONV [out_c, k_h, k_w, in_c / groups]; DEPTHWISE [k_h, k_w, out_c], in_c == groups.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;   // refs
+    uint32_t weights;   // ref into DATA
+    uint32_t params;    // ref into DATA: int32 bias[out_c], int32 multiplier[scales], int8 shift[scales]
+                        // or float bias[out_c]
+    uint32_t scratch;   // arena ref of a patch, k_h * k_w * in_c / groups elements, or HOG_NONE where
+                        // every patch lies in the input as it is (and always for DEPTHWISE)
+    uint32_t in_c, out_c;
+    uint16_t batch, in_h, in_w, out_h, out_w, k_h, k_w, groups;
+    uint16_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w; // pad: rows above, columns left
+    uint16_t scales;    // multipliers: 1 (per tensor) or out_c (per channel); 0 for float
+    uint16_t layout;    // 0
+    hog_clamp_t clamp;
+} hog_conv_t;
+
+// AVERAGE_POOL, MAX_POOL. The window counts only what lies inside the input.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t channels;
+    uint16_t batch, in_h, in_w, out_h, out_w, k_h, k_w, stride_h, stride_w, pad_h, pad_w;
+    uint16_t reserved;  // 0
+    hog_clamp_t clamp;
+} hog_pool_t;
+
+// One level of a loop nest, outermost first; strides in elements (MOVE: bytes).
+typedef struct {
+    uint32_t n;
+    int32_t a, b;       // strides of the first and second operand
+} hog_loop_t;
+
+#define HOG_MAX_LOOPS (6)
+
+// ADD, MUL: out[i] = in1[...] op in2[...]; the output is contiguous.
+typedef struct {
+    hog_op_t op;
+    uint32_t in1, in2, out;
+    uint16_t loops;     // 1 ... HOG_MAX_LOOPS
+    uint16_t left_shift; // ADD int8: bits that the operands are shifted left before they are scaled
+    hog_clamp_t clamp;  // int8: clamp.i.in_zp is in1's zero point
+    int32_t multiplier1, multiplier2, multiplier; // int8 only; 0 for float
+    int8_t shift1, shift2, shift; // of these; positive is left
+    int8_t in2_zp;
+    hog_loop_t loop[];
+} hog_binary_t;
+
+// MEAN: the first `keep` loops walk the contiguous output, the others what is reduced (stride a).
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint8_t keep, reduce; // loops; together 1 ... HOG_MAX_LOOPS
+    uint16_t reserved;  // 0
+    hog_clamp_t clamp;
+    int32_t multiplier; // int8 only; it holds the division by the count, too
+    int32_t shift;
+    hog_loop_t loop[];
+} hog_reduce_t;
+
+// MOVE: copies runs of `run` bytes; a is the input's stride, b the output's, in bytes.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t run;
+    uint32_t loops;     // 0 ... HOG_MAX_LOOPS
+    hog_loop_t loop[];
+} hog_move_t;
+
+// FILL: `count` elements of `size` bytes (1, 2, 4) with the low bytes of `value`.
+typedef struct {
+    hog_op_t op;
+    uint32_t out;
+    uint32_t count;
+    uint32_t size;
+    uint32_t value;
+} hog_fill_t;
+
+// SOFTMAX over rows of `depth`. int8: `table` is a DATA ref to int32 exp_table[entries], Q0.31, indexed by
+// (row maximum - value); past its end the exponential is 0. float32: `beta`.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t rows, depth;
+    uint32_t table;     // int8 only, else HOG_NONE
+    union {
+        uint32_t entries;
+        float beta;
+    } u;
+} hog_softmax_t;
+
+// LUT: out[i] = table[in[i] + 128], 256 bytes in DATA.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t count;
+    uint32_t table;
+} hog_lut_t;
+
+// QUANTIZE (float32 to int8), DEQUANTIZE (int8 to float32); `type` is the int8 side's.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t count;
+    float scale;
+    int32_t zero_point;
+} hog_quantize_t;
+
+// CLAMP, LOGISTIC, TANH on float32; min and max are CLAMP's.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t count;
+    float min, max;
+} hog_unary_t;
+
+// An input or output of the model.
+typedef struct {
+    uint32_t ref;       // arena
+    uint8_t type;       // 'b' int8, 'f' float32
+    uint8_t rank;
+    uint16_t reserved;  // 0
+    float scale;        // 0 where not quantized
+    int32_t zero_point;
+    uint32_t dim[];     // rank of them
+} hog_io_t;
+
+typedef struct {
+    const uint8_t *data;    // DATA section
+    const uint8_t *plan;    // PLAN section, from its first byte
+    const hog_op_t *op;     // the first operator
+    uint32_t data_size, arena_size;
+    uint16_t inputs, outputs, ops;
+} hog_t;
+
+// Validates a file of `length` bytes at `file` (4-byte aligned) and fills `h`. Returns NULL, or what
+// is wrong in words; `where` is then the operator's index, or ~0u where it is the file as such.
+const char *hog_load(hog_t *h, const void *file, size_t length, unsigned *where);
+
+// Input or output number i (inputs first).
+const hog_io_t *hog_io(const hog_t *h, unsigned i);
+
+// Runs one operator and returns the next one.
+const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op);
+
+// Runs all operators.
+void hog_invoke(const hog_t *h, void *arena);
+
+// Numbers to elements and back, as TFLM's QUANTIZE and DEQUANTIZE do it (see kernels/quantize.c).
+void hog_quantize(int8_t *out, const float *in, size_t n, float scale, int32_t zero_point);
+void hog_dequantize(float *out, const int8_t *in, size_t n, float scale, int32_t zero_point);
+
+#endif // HOGNOSE_HOG_H

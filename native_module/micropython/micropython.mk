@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+#
+# `_hognose` as a user C module, for ports that build with make:
+#   make -C ports/unix USER_C_MODULES=…/native_module
+
+HOGNOSE_DIR := $(patsubst %/,%,$(dir $(USERMOD_DIR)))
+
+SRC_USERMOD_C += $(USERMOD_DIR)/modhognose.c
+SRC_USERMOD_LIB_C += $(wildcard $(HOGNOSE_DIR)/engine/*.c $(HOGNOSE_DIR)/engine/kernels/*.c)
+CFLAGS_USERMOD += -I$(HOGNOSE_DIR)/engine
