@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -60,6 +61,18 @@ class Oracle:
             raise OracleError(f"the model has no tensor {index} in subgraph {subgraph}")
         with _tflm_errors():
             return np.array(self._interpreter.GetTensor(index, subgraph)["tensor_data"])
+
+    @property
+    def arena_used(self) -> int:
+        """Bytes of its arena that TFLM uses on this computer; a 32-bit board needs somewhat less."""
+        if self._keep_all:
+            raise OracleError("TFLM's arena is only measured without keep_all")
+        with _tflm_errors() as said:
+            self._interpreter.print_allocations()
+            found = re.search(r"Arena allocation total (\d+) bytes", said())
+        if found is None:
+            raise OracleError("TFLM did not tell the size of its arena")
+        return int(found[1])
 
     def reset(self) -> None:
         """Back to the state before the first run: variables are cleared."""
@@ -118,20 +131,26 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int]:
 
 
 @contextmanager
-def _tflm_errors() -> Iterator[None]:
-    """Turn what TFLM raises, and what it only prints on the C level's stderr, into OracleError."""
+def _tflm_errors() -> Iterator[Callable[[], str]]:
+    """Turn what TFLM raises into OracleError, with the text that it only prints, from C, to stderr.
+
+    Yields a function that gives what was printed so far.
+    """
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as log:
+
+        def said() -> str:
+            log.seek(0)
+            return " ".join(log.read().decode(errors="replace").split())
+
         os.dup2(log.fileno(), 2)
         try:
-            yield
+            yield said
         except OracleError:
             raise
         except (RuntimeError, ValueError, TypeError, MemoryError, OverflowError) as e:
-            log.seek(0)
-            said = " ".join(log.read().decode(errors="replace").split())
-            raise OracleError(f"TFLM: {said or e}") from e
+            raise OracleError(f"TFLM: {said() or e}") from e
         finally:
             os.dup2(saved, 2)
             os.close(saved)

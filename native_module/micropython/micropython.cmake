@@ -10,4 +10,5 @@ file(GLOB HOGNOSE_SOURCES CONFIGURE_DEPENDS ${HOGNOSE_ENGINE}/*.c ${HOGNOSE_ENGI
 add_library(usermod_hognose INTERFACE)
 target_sources(usermod_hognose INTERFACE ${CMAKE_CURRENT_LIST_DIR}/modhognose.c ${HOGNOSE_SOURCES})
 target_include_directories(usermod_hognose INTERFACE ${HOGNOSE_ENGINE})
+target_compile_options(usermod_hognose INTERFACE -ffp-contract=off)
 target_link_libraries(usermod INTERFACE usermod_hognose)

@@ -18,9 +18,7 @@ from hypothesis import strategies as st
 from tflite_builder import Builder, Tensor
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
-SPECIAL_FLOATS = np.array(
-    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, -1e38, 1e-40, 6.0, -1.0], np.float32
-)
+SPECIAL_FLOATS = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, -1e38, 1e-40, 6.0, -1.0], np.float32)
 
 
 @dataclass
@@ -37,7 +35,8 @@ class Draw:
 
     def __init__(self, draw: Callable[[st.SearchStrategy], Any], dtype: str):
         self._draw = draw
-        self.dtype = dtype
+        self.dtype = "int8" if dtype == "int4" else dtype  # int4 is a type of weights
+        self.weights = dtype if dtype in ("int4", "float32") else "int8"
         self.b = Builder()
         self.rng = np.random.default_rng(self.int(0, 2**32 - 1))
         self.wild = self.int(0, 4) == 4  # scales with no regard for the range of the result
@@ -96,9 +95,7 @@ class Draw:
             values = np.where(odd, self.rng.choice(SPECIAL_FLOATS, shape), values)
         return values.astype(np.float32)
 
-    def input(
-        self, shape: Sequence[int], dtype: str | None = None, **quantization: Any
-    ) -> Tensor:
+    def input(self, shape: Sequence[int], dtype: str | None = None, **quantization: Any) -> Tensor:
         """A model input with its values."""
         dtype = dtype or self.dtype
         tensor = self.b.tensor(shape, dtype, **quantization)
@@ -146,8 +143,8 @@ def cases(draw: Callable, name: str, dtype: str) -> Case:
 # Convolutions, pooling, dense
 
 
-def _window(d: Draw, size: int, dilated: bool = True) -> tuple[int, int, int, bool, int]:
-    """Kernel, stride, dilation, SAME or VALID, and output size along one dimension."""
+def _window(d: Draw, size: int, dilated: bool = True) -> tuple[int, int, int]:
+    """Kernel, stride and dilation along one dimension."""
     kernel = d.int(1, min(size, 5))
     stride = d.int(1, 4)
     dilation = d.int(1, 3) if dilated else 1
@@ -209,8 +206,9 @@ def _weights(
         w = d.b.const(d.values(shape))
         return w, _bias(d, x, w, channels, taps) if d.flag() else None, 0.0
     near = 0.01
-    scale = [d.scale(near) for _ in range(channels)] if d.flag() else d.scale(near)
-    w = d.b.const(d.values(shape, "int8"), scale=scale, axis=axis)
+    whole = d.flag() or (d.weights == "int4" and len(shape) == 2)  # TFLM has no dense int4 by row
+    scale = d.scale(near) if whole else [d.scale(near) for _ in range(channels)]
+    w = d.b.const(d.values(shape, d.weights), dtype=d.weights, scale=scale, axis=axis)
     bias = _bias(d, x, w, channels, taps) if d.flag() else None
     return w, bias, float(np.mean(scale)) * x.scale * np.sqrt(taps) * 60
 
@@ -276,8 +274,8 @@ def _binary(d: Draw, name: str) -> Case:
     a = d.input(first, **d.quantization())
     c = d.operand(second, **d.quantization())
     near = 0.0
-    if d.dtype != "float32":
-        near = max(a.scale, c.scale) if name == "ADD" else a.scale * c.scale * 80
+    if a.scale is not None:
+        near = {"MUL": a.scale * c.scale * 80, "DIV": a.scale / c.scale / 8}.get(name, max(a.scale, c.scale))
     y = d.output(np.broadcast_shapes(first, second), **d.quantization(near))
     operands = [a, c] if d.flag() else [c, a]
     d.b.op(name, operands, y, version=2, activation=d.of(ACTIVATIONS))
@@ -303,23 +301,27 @@ def _broadcastable(d: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _activation(d: Draw, name: str) -> Case:
     shape = d.shape(1, 4, 9)
     x = d.input(shape, **d.quantization())
-    fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
-    if d.dtype == "float32":
-        y = d.output(shape)
-    elif name in fixed:
-        y = d.output(shape, scale=fixed[name][0], zero_point=fixed[name][1])
+    if name in ("LOGISTIC", "TANH"):
+        y = d.output(shape, **_unit(d, 1 if name == "LOGISTIC" else 2))
     else:
-        y = d.output(shape, **(d.quantization(x.scale) if d.flag() else _same_quantization(x)))
+        other = d.flag() and x.scale is not None
+        y = d.output(shape, **(d.quantization(x.scale) if other else _same_quantization(x)))
     d.b.op(name, [x], y, version=2)
     return d.case(y)
+
+
+def _unit(d: Draw, span: int) -> dict[str, Any]:
+    """The fixed quantization of results within [0, 1] (span 1) or [-1, 1] (span 2)."""
+    if d.dtype == "int8":
+        return {"scale": span / 256, "zero_point": -128 if span == 1 else 0}
+    return {"scale": 1 / 32768} if d.dtype == "int16" else {}
 
 
 @operator("SOFTMAX", "int8 float32")
 def _softmax(d: Draw, name: str) -> Case:
     shape = (*d.shape(0, 3, 4), d.of((1, 2, 3, 10, 12, 100, 300)))
     x = d.input(shape, **d.quantization())
-    fixed = {} if d.dtype == "float32" else {"scale": 1 / 256, "zero_point": -128}
-    y = d.output(shape, **fixed)
+    y = d.output(shape, **_unit(d, 1))
     d.b.op(name, [x], y, version=2, beta=d.of((1.0, 1.0, 0.5, 2.0, 0.1)))
     return d.case(y)
 
@@ -383,7 +385,7 @@ def _reduced(d: Draw, x: Tensor, quantization: dict[str, Any]) -> tuple[Tensor, 
 def _pad(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     pads = np.array([(d.int(0, 3), d.int(0, 3)) for _ in x.shape], np.int32)
-    y = d.output([n + a + b for n, (a, b) in zip(x.shape, pads)], **_same_quantization(x))
+    y = d.output([n + a + b for n, (a, b) in zip(x.shape, pads, strict=True)], **_same_quantization(x))
     d.b.op(name, [x, d.b.const(pads)], y, version=2)
     return d.case(y)
 

@@ -2,12 +2,12 @@
 # Part of hognose: neural networks in MicroPython.
 """A small builder of real .tflite files, for tests.
 
-    b = Builder()
-    x = b.tensor((1, 8, 8, 3), "int8", scale=0.1, zero_point=-3)
-    w = b.const(weights, scale=[0.01, 0.02], axis=0)
-    y = b.tensor((1, 8, 8, 2), "int8", scale=0.2)
-    b.op("CONV_2D", [x, w, None], y, padding="SAME", stride_h=1, stride_w=1, activation="RELU")
-    tflite = b.build([x], [y])
+b = Builder()
+x = b.tensor((1, 8, 8, 3), "int8", scale=0.1, zero_point=-3)
+w = b.const(weights, scale=[0.01, 0.02], axis=0)
+y = b.tensor((1, 8, 8, 2), "int8", scale=0.2)
+b.op("CONV_2D", [x, w, None], y, padding="SAME", stride_h=1, stride_w=1, activation="RELU")
+tflite = b.build([x], [y])
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class Tensor:
     dtype: str
     scale: float | tuple[float, ...] | None
     zero_point: int | tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def numpy_dtype(self) -> np.dtype:

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The rungs that a model can run on: a table, and the bytes that go there and come back."""
+
+import argparse
+import io
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import hognose
+import numpy as np
+
+from ..compiler.disassemble import HogFile, disassemble
+from ..errors import UserError
+from ..progress import bar
+from . import device_run
+
+ENGINES = ("native", "reference")
+ROOT = Path(__file__).parents[3]
+
+# model, engine, mode, samples as bytes, called after each sample ▶ results as bytes
+Rung = Callable[[bytes, str, str, bytes, Callable[[], object]], bytes]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    parser.add_argument("--on", choices=sorted(RUNGS), default="cpython", help="default: cpython")
+
+
+def run(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -> list[np.ndarray]:
+    """Samples in order through one model object; see device_run for the modes.
+
+    `inputs`: each [samples, *shape], raw elements or (mode "numbers") any numbers. Returns each output
+    [samples, *shape]; in mode "layers" one array, uint8 [samples, operators, arena size].
+    """
+    facts = disassemble(hog)
+    count = len(inputs[0])
+    flat = [_flat(a, mode) for a in inputs]
+    source = b"".join(a[i].tobytes() for i in range(count) for a in flat)
+    with bar(f"{engine} on {on}", count, "samples", quiet=True) as progress:
+        sink = RUNGS[on](hog, engine, mode, source, progress.update)
+    return _split(sink, facts, count, mode)
+
+
+def _flat(a: np.ndarray, mode: str) -> np.ndarray:
+    return np.ascontiguousarray(a.astype("<f4") if mode == "numbers" else a).reshape(len(a), -1)
+
+
+def _split(sink: bytes, facts: HogFile, count: int, mode: str) -> list[np.ndarray]:
+    if mode == "layers":
+        return [np.frombuffer(sink, np.uint8).reshape(count, len(facts.layers), facts.arena_size)]
+    dtypes = [np.dtype("<f4") if mode == "numbers" else p.dtype for p in facts.outputs]
+    sizes = [p.size * d.itemsize for p, d in zip(facts.outputs, dtypes, strict=True)]
+    table = np.frombuffer(sink, np.uint8).reshape(count, sum(sizes))
+    arrays, at = [], 0
+    for port, dtype, size in zip(facts.outputs, dtypes, sizes, strict=True):
+        part = np.ascontiguousarray(table[:, at : at + size]).view(dtype)
+        arrays.append(part.reshape(count, *port.shape))
+        at += size
+    return arrays
+
+
+def _on_cpython(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
+    try:
+        model = hognose.Model(hog, engine=engine)
+    except (ImportError, RuntimeError) as e:
+        raise UserError(f"the {engine} engine is not there: {e}") from e
+    sink = io.BytesIO()
+    device_run.run(model, mode, io.BytesIO(source), sink, done)
+    return sink.getvalue()
+
+
+def micropython() -> Path:
+    """The unix port with our module: HOGNOSE_MICROPYTHON, or the one that `make unix` builds."""
+    path = Path(os.environ.get("HOGNOSE_MICROPYTHON", ROOT / ".build" / "unix" / "micropython"))
+    if not path.is_file():
+        raise UserError(
+            f"no MicroPython at {path}: run `make unix` in hognose's checkout, or set HOGNOSE_MICROPYTHON"
+        )
+    return path.resolve()
+
+
+def _on_unix(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
+    library = Path(hognose.__file__).parents[1]
+    # Room for the model, its arena, and what the reference engine makes of both.
+    heap = 64 * (len(hog) + disassemble(hog).arena_size) + (64 << 20)
+    with tempfile.TemporaryDirectory() as folder:
+        names = [str(Path(folder, name)) for name in ("model.hog", "source", "sink")]
+        Path(names[0]).write_bytes(hog)
+        Path(names[1]).write_bytes(source)
+        command = [str(micropython()), "-X", f"heapsize={heap}", device_run.__file__]
+        process = subprocess.Popen(
+            [*command, names[0], engine, mode, *names[1:]],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "MICROPYPATH": str(library)},
+        )
+        assert process.stdout
+        said = b""
+        while byte := process.stdout.read(1):
+            if byte == b"." and not said:
+                done()
+            else:
+                said += byte
+        if process.wait():
+            lines = said.decode(errors="replace").strip().splitlines()
+            raise UserError(f"MicroPython failed: {lines[-1] if lines else 'without a word'}")
+        return Path(names[2]).read_bytes()
+
+
+RUNGS: dict[str, Rung] = {"cpython": _on_cpython, "unix": _on_unix}

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UserError
 from .graph import Graph
-from .lower import Lowered, lower
+from .lower import LOWER, Lowered, lower
 from .passes import simplify
 from .planner import lower_bound, plan
 from .reader import read_tflite
@@ -46,7 +46,9 @@ def compile_tflite(
     simplify(graph)
     low = lower(graph)
     if low.problems:
-        raise UserError("; ".join(low.problems))
+        unknown = any(op.kind not in LOWER for op in graph.operators)
+        hint = f". Supported are {', '.join(sorted(LOWER))}" if unknown else ""
+        raise UserError("; ".join(low.problems) + hint)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))

@@ -52,7 +52,9 @@ class Operator:
     @property
     def label(self) -> str:
         """How messages name it: number, kind, and the layer it came from."""
-        name = self.outputs[0].name if self.outputs else ""
+        # A converter that fuses layers joins their names with ";".
+        name = self.outputs[0].name.split(";")[0] if self.outputs else ""
+        name = "".join(c if c.isprintable() else "?" for c in name[:80])
         return f"operator {self.index} {self.kind}" + (f" ({name})" if name else "")
 
 

@@ -147,10 +147,7 @@ def lower(graph: Graph) -> Lowered:
     for op in graph.operators:
         try:
             if op.kind not in LOWER:
-                raise Unsupported(
-                    "this operator is not supported: replace the layer by one that is "
-                    f"({', '.join(sorted(LOWER))})"
-                )
+                raise Unsupported("this operator is not supported: replace the layer")
             LOWER[op.kind](low, op)
         except Unsupported as e:
             low.problems.append(f"{op.label}: {e}")

@@ -45,16 +45,16 @@ Pairs = set[tuple[int, int]]
 def lower_bound(buffers: list[Buffer], inplace: Pairs) -> int:
     """The largest sum of buffers alive at one operator, in bytes: no plan can be smaller.
 
-    Where an operator works in place, input and output count as one, the larger.
+    Where an operator works in place, its output takes the room of the largest input that it may.
     """
     bound = 0
     for step in {b.first for b in buffers}:
         alive = {id(b): b.rounded for b in buffers if b.first <= step <= b.last}
+        shared: dict[int, int] = {}
         for source, result in inplace:
             if source in alive and result in alive:
-                a, b = alive[source], alive[result]
-                alive[source], alive[result] = max(a, b), 0
-        bound = max(bound, sum(alive.values()))
+                shared[result] = max(shared.get(result, 0), min(alive[source], alive[result]))
+        bound = max(bound, sum(alive.values()) - sum(shared.values()))
     return bound
 
 

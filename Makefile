@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+#
+#   make demo     from recorded motion to predictions in MicroPython
+#   make test     lint and all tests that this machine can run
+#   make unix     MicroPython for this machine, with and without our native module
+#   make natmod   the native module for every architecture; ARCH=armv6m for one
+#   make natmod-size ARCH=armv6m   what takes the room in it
+#   make bench    benchmarks
+#   make lint
+#   make clean    removes what was built (not .venv, not the downloads)
+#
+# Each installs what it needs: Debian packages, .venv, MicroPython's source. All but .venv is in .build.
+
+# One recipe at a time: pip and apt do not share. The builds below use JOBS.
+.NOTPARALLEL:
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+
+BUILD := $(CURDIR)/.build
+VENV := $(CURDIR)/.venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
+ENGINE := $(wildcard native_module/engine/*.[ch] native_module/engine/kernels/*.[ch])
+UNIX := $(BUILD)/unix/micropython
+UNIX_STOCK := $(BUILD)/unix-stock/micropython
+
+.PHONY: help demo test unix natmod natmod-size bench lint clean
+help:
+	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
+
+demo: $(BUILD)/.train $(BUILD)/.extension $(UNIX)
+	@$(PYTHON) examples/gesture/demo.py
+
+test: $(BUILD)/.apt-test lint $(BUILD)/.extension unix natmod
+	@$(PYTHON) -m pytest tests
+
+lint: $(BUILD)/.dev
+	@$(VENV)/bin/ruff check .
+
+bench: $(BUILD)/.extension unix
+	@$(PYTHON) tests/bench.py
+
+unix: $(UNIX) $(UNIX_STOCK)
+
+natmod: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
+	@$(MAKE) --no-print-directory -C native_module/micropython ARCH=$(ARCH)
+
+natmod-size: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
+	@$(MAKE) --no-print-directory -C native_module/micropython ARCH=$(or $(ARCH),armv6m) size
+
+clean:
+	@cd $(BUILD) 2> /dev/null && find . -mindepth 1 -maxdepth 1 ! -name src -exec rm -rf {} + || true
+
+# --- Debian packages -------------------------------------------------------------------------------------------------
+
+APT_BASE := gcc libc6-dev make xz-utils debian-archive-keyring
+APT_TEST := $(APT_BASE) bzip2 cmake \
+  gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib \
+  gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
+  gcc-xtensa-lx106 picolibc-xtensa-lx106-elf binutils-source \
+  qemu-system-arm qemu-system-misc
+
+# $(call apt,PACKAGES): install those that are missing.
+define apt
+	@mkdir -p $(BUILD); command -v dpkg-query > /dev/null || \
+	  { echo "No Debian packages here: have the like of these yourself: $(1)"; exit 0; }; \
+	missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2> /dev/null | grep -q 'ok installed' || echo $$p; done | xargs); \
+	[ -n "$$missing" ] || exit 0; \
+	sudo=; [ $$(id -u) = 0 ] || { command -v sudo > /dev/null && sudo=sudo; } || \
+	  { echo "Debian packages are missing; as root: apt-get install $$missing"; exit 1; }; \
+	echo "Installing Debian packages: $$missing"; \
+	{ $$sudo apt-get -qq update && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
+	  install -y --no-install-recommends $$missing; } > $(BUILD)/apt.log 2>&1 || \
+	  { tail -n 3 $(BUILD)/apt.log; echo "apt-get failed ($(BUILD)/apt.log): check the network, or install by hand: $$missing"; exit 1; }
+endef
+
+$(BUILD)/.apt: Makefile
+	$(call apt,$(APT_BASE))
+	@touch $@
+
+$(BUILD)/.apt-test: Makefile
+	$(call apt,$(APT_TEST))
+	@touch $@
+
+# --- Python ----------------------------------------------------------------------------------------------------------
+
+# The first Python of a fitting version.
+FIND_PYTHON := for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+  $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2> /dev/null && { echo $$p; break; }; done
+
+$(PYTHON): | $(BUILD)/.apt
+	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || \
+	  { echo "Python 3.10, 3.11, 3.12 or 3.13 is needed (TensorFlow runs on no other): install one"; exit 1; }; \
+	echo "Making .venv with $$($$python --version)"; \
+	$$python -c 'import ensurepip, venv' 2> /dev/null && $$python -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "$$python cannot make a virtual environment: apt-get install python3-venv"; exit 1; }
+
+# $(call pip,WHAT,WORDS)
+define pip
+	@echo "Installing $(2) into .venv"; $(PIP) install $(1) > $(BUILD)/pip.log 2>&1 || \
+	  { tail -n 3 $(BUILD)/pip.log; echo "pip failed ($(BUILD)/pip.log): check the network and the free disk space (2 GB)"; exit 1; }
+endef
+
+# The C extension is built by .extension, so that a changed engine does not bring pip into it.
+$(BUILD)/.train: pyproject.toml | $(PYTHON)
+	$(call pip,setuptools wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
+	@touch $@ $(BUILD)/.extension
+
+$(BUILD)/.dev: pyproject.toml $(BUILD)/.train
+	$(call pip,setuptools wheel -e '.[train$(comma)dev]',what the tests need)
+	@touch $@ $(BUILD)/.extension
+
+$(BUILD)/.extension: $(BUILD)/.train setup.py $(ENGINE) $(wildcard native_module/cpython/*)
+	@echo "Building the engine for Python"; \
+	$(PYTHON) setup.py -q build_ext --inplace > $(BUILD)/extension.log 2>&1 || { cat $(BUILD)/extension.log; exit 1; }
+	@touch $@
+
+comma := ,
+
+# --- MicroPython -----------------------------------------------------------------------------------------------------
+
+# MicroPython asks git for its version; above its folder git would find ours.
+export GIT_CEILING_DIRECTORIES := $(BUILD)/src
+
+SOURCES_SH := native_module/micropython/sources.sh
+
+$(BUILD)/micropython: $(SOURCES_SH) | $(BUILD)/.apt
+	@$(SOURCES_SH) > /dev/null
+
+# $(call unix,PROGRAM,OPTIONS): the unix port without what needs further libraries.
+define unix
+	@echo "Building $(patsubst $(CURDIR)/%,%,$(1))"; $(MAKE) -s -j$(JOBS) -C $(BUILD)/micropython/ports/unix BUILD=$(patsubst %/,%,$(dir $(1))) \
+	  FROZEN_MANIFEST= MICROPY_PY_SSL=0 MICROPY_PY_BTREE=0 MICROPY_PY_FFI=0 $(2) > $(1).log 2>&1 || \
+	  { grep -m 5 -i error $(1).log; echo "see $(1).log"; exit 1; }
+endef
+
+$(UNIX): $(ENGINE) $(wildcard native_module/micropython/*.c native_module/micropython/*.mk) | $(BUILD)/micropython
+	@mkdir -p $(@D)
+	$(call unix,$@,USER_C_MODULES=$(CURDIR)/native_module)
+	@touch $@
+
+$(UNIX_STOCK): | $(BUILD)/micropython
+	@mkdir -p $(@D)
+	$(call unix,$@)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The command line: a table of verbs. Each is a module with `add_arguments(parser)` and `main(args)`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from .errors import UserError
+
+VERBS = {
+    "train": ("train", "train a small network on recorded data"),
+    "quantize": ("quantize", "convert a Keras model to a quantized .tflite"),
+    "pack": ("pack", "pack a .tflite into a .hog, the file for the board"),
+    "inspect": ("inspect", "show what is in a .tflite or .hog: layers, MACs, memory, sizes"),
+    "run": ("run", "run a .hog on samples from a file"),
+    "verify": ("verify", "compare every byte with TensorFlow Lite Micro's own answer"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A usage error is one line, like every other error."""
+
+    def error(self, message: str):
+        raise UserError(f"{message} (see `{self.prog} --help`)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done; 1 the difference that a command exists to find; 2 bad usage or bad input."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except UserError as e:
+        print(f"hognose: {e}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("hognose: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    parser = _Parser(prog="hognose", description="Neural networks in MicroPython.")
+    parser.add_argument("--version", action="version", version=f"hognose {version('hognose')}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    modules = {}
+    for verb, (module, help_text) in VERBS.items():
+        sub = verbs.add_parser(verb, help=help_text, description=help_text)
+        if verb == wanted:  # only what is asked for is imported: TensorFlow takes seconds
+            modules[verb] = importlib.import_module(f".{module}", __package__)
+            modules[verb].add_arguments(sub)
+    args = parser.parse_args(arguments)
+    return modules[args.verb].main(args)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""A `.hog` back into its parts, to show them (native_module/README.md)."""
+
+import json
+import struct
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import hognose
+
+from ..errors import UserError
+from ..samples import Port
+from .records import IN_DATA, ITEMSIZE, Record, unpack
+
+
+@dataclass
+class Layer:
+    """One operator of the plan, as people want to see it."""
+
+    index: int
+    name: str
+    type: str
+    output_shape: list[int]
+    macs: int
+    weights: int  # bytes in DATA
+    output: int  # offset in the arena
+    scratch: int  # bytes in the arena
+
+
+@dataclass
+class HogFile:
+    """What a `.hog` holds."""
+
+    size: int
+    arena_size: int
+    meta: dict[str, Any]
+    inputs: list[Port]
+    outputs: list[Port]
+    layers: list[Layer] = field(default_factory=list)
+
+
+def disassemble(data: bytes) -> HogFile:
+    """The parts of a `.hog`; UserError where the engine would refuse it."""
+    try:
+        hognose.Model(data)
+    except ValueError as e:
+        raise UserError(str(e)) from e
+    sections = {}
+    (count,) = struct.unpack_from("<H", data, 6)
+    for i in range(count):
+        tag, offset, length = struct.unpack_from("<4sII", data, 24 + 12 * i)
+        sections[tag] = data[offset : offset + length]
+    meta, plan = json.loads(sections[b"META"]), sections[b"PLAN"]
+    inputs, outputs, operators, _ = struct.unpack_from("<4H", plan)
+    at = 8
+    names = [*meta.get("inputs", []), *meta.get("outputs", [])]
+    ports = []
+    for i in range(inputs + outputs):
+        _, kind, rank, _, scale, zero_point = struct.unpack_from("<IBBHfi", plan, at)
+        shape = struct.unpack_from(f"<{rank}I", plan, at + 16)
+        name = names[i] if i < len(names) else ""
+        ports.append(Port(name, shape, chr(kind), scale, zero_point))
+        at += 16 + 4 * rank
+    (arena_size,) = struct.unpack_from("<I", data, 16)
+    hog = HogFile(len(data), arena_size, meta, ports[:inputs], ports[inputs:])
+    for index in range(operators):
+        record, at = unpack(plan, at)
+        hog.layers.append(_layer(index, record))
+    return hog
+
+
+def _layer(index: int, record: Record) -> Layer:
+    f: dict[str, Any] = record.fields
+    item = ITEMSIZE[record.type]
+    macs, weights, scratch = 0, 0, 0
+    if record.name in ("CONV", "DEPTHWISE"):
+        shape = [f["batch"], f["out_h"], f["out_w"], f["out_c"]]
+        patch = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
+        macs = prod(shape) * patch
+        weights = f["out_c"] * (patch * item + 4) + f["scales"] * 5
+        scratch = patch * item if f["scratch"] < IN_DATA else 0
+    elif record.name in ("AVERAGE_POOL", "MAX_POOL"):
+        shape = [f["batch"], f["out_h"], f["out_w"], f["channels"]]
+    elif record.name in ("ADD", "MUL"):
+        shape = [v.n for v in record.loops]
+    elif record.name == "MEAN":
+        shape = [v.n for v in record.loops[: f["keep"]]] or [1]
+    elif record.name == "MOVE":
+        shape = [v.n for v in record.loops] + [f["run"] // item]
+    elif record.name == "SOFTMAX":
+        shape = [f["rows"], f["depth"]]
+        weights = 4 * f["entries"] if record.type == "b" else 0
+    else:
+        shape = [f["count"]]
+        weights = 256 if record.name == "LUT" else 0
+    return Layer(index, record.name, record.type, shape, macs, weights, f["out"], scratch)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""`hognose pack`: a `.tflite` into a `.hog`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from . import files
+from .compiler import compile_tflite
+from .errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.tflite")
+    parser.add_argument("-o", "--output", required=True, metavar="MODEL.hog")
+    parser.add_argument("--labels", metavar="A,B,C", help="names of the output's values, in order")
+    parser.add_argument(
+        "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    labels = [label.strip() for label in args.labels.split(",")] if args.labels is not None else None
+    if labels is not None and not all(labels):
+        raise UserError("a label is empty; give --labels as A,B,C")
+    source = files.read(args.model)
+    compiled = compile_tflite(source, labels, parse_meta(args.meta), Path(args.model).stem)
+    files.write(args.output, compiled.hog)
+    print(
+        f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
+        f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
+    )
+    return 0
+
+
+def parse_meta(pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value that is JSON (a number, a list) is kept as such, any other is text."""
+    meta: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise UserError(f"--meta {pair}: give KEY=VALUE")
+        if key in meta:
+            raise UserError(f"--meta gives {key} twice")
+        try:
+            # NaN and Infinity are no JSON, though Python reads them.
+            meta[key] = json.loads(value, parse_constant=str)
+        except ValueError:
+            meta[key] = value
+    return meta

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Samples for a model: arrays keyed "0", "1", … with a leading sample axis, in .npz files."""
+
+import io
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from . import files
+from .errors import UserError
+
+NUMPY = {"b": np.dtype("<i1"), "f": np.dtype("<f4")}
+
+
+@dataclass
+class Port:
+    """An input or output of a model: what a sample of it looks like."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str  # struct typecode
+    scale: float
+    zero_point: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        return NUMPY[self.type]
+
+    @property
+    def size(self) -> int:
+        """Elements of one sample."""
+        return prod(self.shape)
+
+
+def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
+    """The inputs in an .npz, each [samples, *shape]; a batch axis of 1 may be missing."""
+    try:
+        with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, AttributeError) as e:
+        raise UserError(f"{path} is no .npz file: write it with numpy.savez(path, **{{'0': array}})") from e
+    wanted = [str(i) for i in range(len(ports))]
+    if sorted(arrays) != sorted(wanted):
+        raise UserError(
+            f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}; the model's inputs are "
+            f"{', '.join(wanted)}, so name them that"
+        )
+    loaded = [_shaped(arrays[key], port, f"{path}, input {key}") for key, port in zip(wanted, ports, strict=True)]
+    if len({len(a) for a in loaded}) > 1:
+        raise UserError(f"{path}: the inputs have different numbers of samples: {[len(a) for a in loaded]}")
+    return loaded
+
+
+def _shaped(array: np.ndarray, port: Port, where: str) -> np.ndarray:
+    if array.dtype.kind not in "iufb":
+        raise UserError(f"{where}: {array.dtype} is no numeric type")
+    shapes = [port.shape, port.shape[1:]] if port.shape[:1] == (1,) else [port.shape]
+    if array.ndim == 0 or array.shape[1:] not in shapes:
+        raise UserError(
+            f"{where}: shape {list(array.shape)}, expected [samples, {', '.join(map(str, port.shape))}]"
+        )
+    return array.reshape(len(array), *port.shape)
+
+
+def raw(array: np.ndarray, port: Port, where: str) -> np.ndarray:
+    """`array` as the model's own elements, which it must hold already."""
+    if array.dtype.kind != port.dtype.kind:
+        raise UserError(f"{where}: {array.dtype} where raw {port.dtype} values are expected")
+    result = array.astype(port.dtype)
+    if port.dtype.kind == "i" and not np.array_equal(result, array):
+        raise UserError(f"{where}: values beyond {port.dtype}; raw values are the quantized integers")
+    return result
+
+
+def quantized(array: np.ndarray, port: Port) -> np.ndarray:
+    """Numbers as the model's elements: a float32 division, rounded half away from zero, clamped."""
+    if port.type == "f":
+        return array.astype(port.dtype)
+    ratio = array.astype(np.float32) / np.float32(port.scale)
+    rounded = np.trunc(ratio.astype(np.float64) + np.copysign(0.5, ratio))
+    bounds = np.iinfo(port.dtype)
+    return np.clip(rounded + port.zero_point, bounds.min, bounds.max).astype(port.dtype)
+
+
+def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:
+    """Raw samples over the whole range of each input; the same ones every time."""
+    chance = np.random.default_rng(seed)
+    arrays = []
+    for port in ports:
+        shape = (count, *port.shape)
+        if port.type == "f":
+            arrays.append(chance.standard_normal(shape, np.float32))
+        else:
+            bounds = np.iinfo(port.dtype)
+            arrays.append(chance.integers(bounds.min, bounds.max, shape, port.dtype, endpoint=True))
+    return arrays
+
+
+def save(path: str | Path, arrays: list[np.ndarray]) -> None:
+    """Writes outputs, each [samples, *shape], keyed by their index."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{str(i): a for i, a in enumerate(arrays)})
+    files.write(path, buffer.getvalue())

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""`hognose verify`: every byte of an engine against TensorFlow Lite Micro's own answer."""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import board, files, samples
+from .compiler import Compiled, compile_tflite
+from .compiler.disassemble import disassemble
+from .compiler.lower import View
+from .errors import UserError
+from .oracle import Oracle
+from .progress import bar
+
+# float32 is the same operations in the same order, but for exp and what is made of it.
+RELATIVE = 1e-6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.tflite")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--inputs", metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis')
+    source.add_argument("--samples", type=int, default=10, metavar="N", help="random samples (default: 10)")
+    board.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.samples < 1:
+        raise UserError("--samples must be at least 1")
+    tflite = files.read(args.model)
+    compiled = compile_tflite(tflite, name=Path(args.model).stem)
+    ports = disassemble(compiled.hog).inputs
+    if args.inputs:
+        loaded = samples.load(args.inputs, ports)
+        inputs = [_elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
+    else:
+        inputs = samples.random(ports, args.samples)
+    where = f"{args.engine} engine on {args.on}"
+    difference = verify(tflite, compiled, inputs, args.engine, args.on)
+    if difference:
+        print(f"{args.model}, {where}: {difference}")
+        return 1
+    print(f"{args.model}, {where}: all bytes of {len(inputs[0])} samples are TFLM's")
+    return 0
+
+
+def _elements(array: np.ndarray, port: samples.Port, where: str) -> np.ndarray:
+    """Arrays of the input's own type are raw; any others are numbers, quantized as the board does."""
+    if array.dtype == port.dtype:
+        return array
+    if port.type != "f" and array.dtype.kind == "f" and np.isnan(array).any():
+        raise UserError(f"{where}: NaN cannot be quantized; remove such samples")
+    return samples.quantized(array, port)
+
+
+@dataclass
+class Difference:
+    """Where an answer is not TFLM's."""
+
+    where: str
+    index: int
+    count: int
+    size: int
+    got: float
+    expected: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: {self.count} of {self.size} values differ, "
+            f"the first at {self.index}: {self.got!r}, TFLM has {self.expected!r}"
+        )
+
+
+def compare(got: np.ndarray, expected: np.ndarray, where: str) -> Difference | None:
+    """None where two arrays are equal: all bytes, or float32 within RELATIVE (and equal NaN, infinity)."""
+    got, expected = got.reshape(-1), expected.reshape(-1)
+    different = got.view(np.uint8) != expected.view(np.uint8) if got.dtype.kind != "f" else got != expected
+    if got.dtype.kind == "f":
+        with np.errstate(invalid="ignore", over="ignore"):
+            close = np.abs(got.astype(float) - expected) <= RELATIVE * np.abs(expected.astype(float))
+        different &= ~close & ~(np.isnan(got) & np.isnan(expected))
+    places = np.flatnonzero(different)
+    if not len(places):
+        return None
+    i = int(places[0])
+    return Difference(where, i, len(places), got.size, got[i].item(), expected[i].item())
+
+
+def verify(
+    tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
+) -> str | None:
+    """What differs first, in words, or None. `inputs`: raw, each [samples, *shape]."""
+    count = len(inputs[0])
+    answers = board.run(compiled.hog, inputs, engine, on, "raw")
+    oracle = Oracle(tflite)
+    with bar("TFLM", count, "samples", quiet=True) as progress:
+        for i in range(count):
+            expected = oracle.run([a[i] for a in inputs])
+            for o, (answer, right) in enumerate(zip(answers, expected, strict=True)):
+                found = compare(answer[i], right, f"sample {i}, output {o}")
+                if found:
+                    layer = _first_layer(tflite, compiled, [a[i : i + 1] for a in inputs], engine, on)
+                    return f"{found}. {layer}"
+            progress.update()
+    return None
+
+
+def _first_layer(
+    tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
+) -> str:
+    """The first layer that differs on the one sample of `inputs`."""
+    arenas = board.run(compiled.hog, inputs, engine, on, "layers")[0][0]
+    oracle = Oracle(tflite, keep_all=True)
+    oracle.run([a[0] for a in inputs])
+    for index, label, got in _layer_outputs(compiled, arenas):
+        found = compare(got, oracle.tensor(index), label)
+        if found:
+            return f"First layer that differs: {found}"
+    return "No single layer differs: the first to differ depends on the samples before this one"
+
+
+def _layer_outputs(compiled: Compiled, arenas: np.ndarray) -> Iterator[tuple[int, str, np.ndarray]]:
+    """Tensor index, operator and value of what each operator left; arenas: uint8 [operators, arena size]."""
+    steps = compiled.lowered.steps
+    for i, step in enumerate(steps):
+        if i + 1 < len(steps) and steps[i + 1].operator is step.operator:
+            continue  # not its last record
+        place = compiled.lowered.places.get(step.tensor.index)
+        if isinstance(place, View) and place.buffer.offset >= 0:
+            at = place.buffer.offset + place.offset
+            dtype = samples.NUMPY["f" if step.tensor.dtype == "float32" else "b"]
+            raw = arenas[i, at : at + step.tensor.size * dtype.itemsize]
+            yield step.tensor.index, step.operator.label, np.ascontiguousarray(raw).view(dtype)

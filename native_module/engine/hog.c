@@ -1,0 +1,735 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// Loads, that is validates, a `.hog` file, and runs its operators.
+//
+// Files may be hostile. Sizes are uint32_t that saturate at UINT32_MAX, which fits nowhere, because
+// arena and file are smaller than 2^31 bytes; so a product needs no check of its own.
+#include <float.h>
+
+#include "kernels/kernels.h"
+
+#define LIMIT (0x80000000u)     // of the arena and of a file
+
+#define HEADER_SIZE (24)
+#define ENTRY_SIZE (12)         // of the section table
+#define MAX_SECTIONS (16)
+#define MAX_IO (64)
+
+// What can be wrong with a file, and how it is said.
+#define ERRORS(X) \
+    X(OK, "") \
+    X(ADDRESS, "the file is not at an address divisible by 4") \
+    X(MAGIC, "not a .hog file") \
+    X(VERSION, "the file's version is not 1") \
+    X(LENGTH, "the file's length is not what its header says") \
+    X(CHECKSUM, "the checksum is wrong: the file is damaged") \
+    X(FEATURES, "the file needs a newer engine") \
+    X(ARENA, "the arena is 2 GB or larger") \
+    X(SECTIONS, "the section table ends outside the file") \
+    X(SECTION, "a section is unknown, there twice, misaligned or outside the file") \
+    X(SECTION_OVERLAP, "sections overlap") \
+    X(SECTION_MISSING, "a section is missing") \
+    X(PLAN, "the plan is cut short") \
+    X(PLAN_END, "the plan goes on behind its last operator") \
+    X(IO_COUNT, "the number of inputs or outputs is not 1 to 64") \
+    X(IO, "an input or output of the model is outside the arena or misaligned") \
+    X(IO_SCALE, "a scale or zero point of the model's inputs or outputs is out of range") \
+    X(OPERATOR, "unknown operator") \
+    X(TYPE, "unknown type") \
+    X(RECORD, "the record's length is wrong") \
+    X(LOOPS, "too many loops") \
+    X(RESERVED, "a reserved field is not 0") \
+    X(ZERO, "a size is 0") \
+    X(INPUT, "input ends outside the arena or is misaligned") \
+    X(OPERAND, "input ends outside the arena or the file, or is misaligned") \
+    X(OUTPUT, "output ends outside the arena or is misaligned") \
+    X(WEIGHTS, "weights end outside the file or are misaligned") \
+    X(PARAMS, "parameters end outside the file or are misaligned") \
+    X(TABLE, "table ends outside the file or is misaligned") \
+    X(SCRATCH, "scratch ends outside the arena or is misaligned") \
+    X(NO_SCRATCH, "patches need scratch") \
+    X(OVERLAP, "output or scratch overlap each other or the input") \
+    X(GROUPS, "groups do not divide the channels") \
+    X(WINDOW, "window too large") \
+    X(EMPTY_WINDOW, "window outside the input") \
+    X(SCALES, "multipliers are neither one nor one for each channel") \
+    X(MULTIPLIER, "multiplier or shift out of range") \
+    X(ZERO_POINT, "zero point out of range") \
+    X(CLAMP, "clamp out of range or empty") \
+    X(SCALE, "scale is not a positive number") \
+    X(FILL, "elements are not of 1, 2 or 4 bytes")
+
+#define NAME(name, words) E_##name,
+typedef enum {
+    ERRORS(NAME)
+} error_t;
+
+// One long text and a walk along it take less room than an array of pointers and code to fetch them.
+static const char *words_of(error_t error) {
+    #define WORDS(name, words) words "\0"
+    static const char all[] = ERRORS(WORDS);
+    const char *p = all;
+    for (unsigned i = error; i != 0; --i) {
+        while (*p++) {
+        }
+    }
+    return error ? p : NULL;
+}
+
+static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
+    uint64_t product = (uint64_t)a * b;
+    return product > UINT32_MAX ? UINT32_MAX : (uint32_t)product;
+}
+
+static uint32_t element_size(uint8_t type) {
+    return type == HOG_INT8 ? 1 : 4;
+}
+
+// `align` is a power of two.
+static bool fits(uint32_t limit, uint32_t at, uint32_t size, uint32_t align) {
+    return at <= limit && size <= limit - at && (at & (align - 1)) == 0;
+}
+
+static bool in_arena(const hog_t *h, uint32_t ref, uint32_t size, uint32_t align) {
+    return fits(h->arena_size, ref, size, align); // a ref into DATA is beyond every arena
+}
+
+static bool in_data(const hog_t *h, uint32_t ref, uint32_t size, uint32_t align) {
+    return fits(h->data_size, ref ^ HOG_IN_DATA, size, align);
+}
+
+// Both are known to lie in the arena, or one in DATA.
+static bool overlap(uint32_t a, uint32_t a_size, uint32_t b, uint32_t b_size) {
+    return a < b + b_size && b < a + a_size;
+}
+
+static bool is_int8(int32_t x) {
+    return x == (int8_t)x;
+}
+
+static bool is_multiplier(int32_t multiplier, int32_t shift) {
+    return multiplier >= 0 && -31 <= shift && shift <= 30;
+}
+
+static error_t check_clamp(uint8_t type, const hog_clamp_t *c) {
+    if (type == HOG_FLOAT32) {
+        return c->f.min <= c->f.max ? E_OK : E_CLAMP;
+    }
+    if (!is_int8(c->i.in_zp) || !is_int8(c->i.out_zp)) {
+        return E_ZERO_POINT;
+    }
+    return is_int8(c->i.min) && is_int8(c->i.max) && c->i.min <= c->i.max ? E_OK : E_CLAMP;
+}
+
+typedef struct {
+    uint32_t ref, size, align;  // in bytes
+} tensor_t;
+
+static error_t check_tensors(const hog_t *h, const tensor_t *in, const tensor_t *out, bool in_place) {
+    if (!in_arena(h, in->ref, in->size, in->align)) {
+        return E_INPUT;
+    }
+    if (!in_arena(h, out->ref, out->size, out->align)) {
+        return E_OUTPUT;
+    }
+    bool same = in_place && in->ref == out->ref;
+    return !same && overlap(in->ref, in->size, out->ref, out->size) ? E_OVERLAP : E_OK;
+}
+
+// Whether one of `n` uint16_t fields from `offset` on is 0.
+static bool has_zero(const void *record, size_t offset, unsigned n) {
+    const uint16_t *field = (const void *)((const uint8_t *)record + offset);
+    while (n-- != 0) {
+        if (*field++ == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// A tensor [batch, h, w, channels].
+static tensor_t image(uint32_t ref, uint32_t batch, uint32_t h, uint32_t w, uint32_t channels, uint32_t size) {
+    tensor_t t = {ref, times(times(batch * size, channels), h * w), size};
+    return t;
+}
+
+// Positions of a window must be int32_t.
+static bool window_fits(uint32_t out, uint32_t stride, uint32_t taps, uint32_t dilation) {
+    return (uint64_t)(out - 1) * stride + (uint64_t)(taps - 1) * dilation < LIMIT;
+}
+
+// Every patch lies in the input as it is.
+static bool is_contiguous(const hog_conv_t *c) {
+    if (c->pad_h != 0 || c->pad_w != 0) {
+        return false;
+    }
+    if ((c->out_h - 1u) * c->stride_h + c->k_h > c->in_h || (c->out_w - 1u) * c->stride_w + c->k_w > c->in_w) {
+        return false;
+    }
+    if (c->k_h == 1 && c->k_w == 1) {
+        return true;
+    }
+    return c->groups == 1 && (c->k_w == 1 || c->dilation_w == 1)
+           && (c->k_h == 1 || (c->k_w == c->in_w && c->dilation_h == 1));
+}
+
+static error_t check_conv_params(const hog_t *h, const hog_conv_t *c) {
+    uint32_t scales = c->scales;
+    uint32_t words = c->out_c + scales; // out_c is less than the arena
+    if (scales != 1 && scales != c->out_c && c->op.type == HOG_INT8) {
+        return E_SCALES;
+    }
+    if (scales != 0 && c->op.type == HOG_FLOAT32) {
+        return E_SCALES;
+    }
+    if (words >= LIMIT / 4 || !in_data(h, c->params, words * 4 + scales, 4)) {
+        return E_PARAMS;
+    }
+    const int32_t *multiplier = (const int32_t *)hog_at(h, NULL, c->params) + c->out_c;
+    const int8_t *shift = (const int8_t *)(multiplier + scales);
+    for (; scales != 0; --scales) {
+        if (!is_multiplier(*multiplier++, *shift++)) {
+            return E_MULTIPLIER;
+        }
+    }
+    return E_OK;
+}
+
+static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
+    uint32_t size = element_size(c->op.type);
+    if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
+        return E_ZERO;
+    }
+    if (c->layout != 0) {
+        return E_RESERVED;
+    }
+    if (c->in_c % c->groups != 0 || c->out_c % c->groups != 0 || (c->op.code == HOG_DEPTHWISE && c->groups != c->in_c)) {
+        return E_GROUPS;
+    }
+    if (!window_fits(c->out_h, c->stride_h, c->k_h, c->dilation_h)
+        || !window_fits(c->out_w, c->stride_w, c->k_w, c->dilation_w)) {
+        return E_WINDOW;
+    }
+    tensor_t in = image(c->in, c->batch, c->in_h, c->in_w, c->in_c, size);
+    tensor_t out = image(c->out, c->batch, c->out_h, c->out_w, c->out_c, size);
+    error_t error = check_tensors(h, &in, &out, false);
+    if (error) {
+        return error;
+    }
+    tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);
+    if (!in_data(h, c->weights, times(scratch.size, c->out_c), size)) {
+        return E_WEIGHTS;
+    }
+    if (c->scratch != HOG_NONE) {
+        if (!in_arena(h, scratch.ref, scratch.size, size)) {
+            return E_SCRATCH;
+        }
+        if (overlap(in.ref, in.size, scratch.ref, scratch.size) || overlap(out.ref, out.size, scratch.ref, scratch.size)) {
+            return E_OVERLAP;
+        }
+    } else if (c->op.code == HOG_CONV && c->op.type == HOG_INT8 && !is_contiguous(c)) {
+        return E_NO_SCRATCH;
+    }
+    error = check_conv_params(h, c);
+    return error ? error : check_clamp(c->op.type, &c->clamp);
+}
+
+static error_t check_pool(const hog_t *h, const hog_pool_t *p) {
+    uint32_t size = element_size(p->op.type);
+    if (has_zero(p, offsetof(hog_pool_t, batch), 9) || p->channels == 0) {
+        return E_ZERO;
+    }
+    if (p->reserved != 0) {
+        return E_RESERVED;
+    }
+    if (!window_fits(p->out_h, p->stride_h, p->k_h, 1) || !window_fits(p->out_w, p->stride_w, p->k_w, 1)) {
+        return E_WINDOW;
+    }
+    if (p->pad_h >= p->k_h || p->pad_w >= p->k_w || (p->out_h - 1u) * p->stride_h >= (uint32_t)p->in_h + p->pad_h
+        || (p->out_w - 1u) * p->stride_w >= (uint32_t)p->in_w + p->pad_w) {
+        return E_EMPTY_WINDOW;
+    }
+    tensor_t in = image(p->in, p->batch, p->in_h, p->in_w, p->channels, size);
+    tensor_t out = image(p->out, p->batch, p->out_h, p->out_w, p->channels, size);
+    error_t error = check_tensors(h, &in, &out, false);
+    return error ? error : check_clamp(p->op.type, &p->clamp);
+}
+
+// The product of all n, at most UINT32_MAX; 0 where there is an n of 0.
+static uint32_t places(const hog_loop_t *loop, unsigned loops) {
+    uint32_t n = 1;
+    for (; loops != 0; --loops, ++loop) {
+        if (loop->n == 0) {
+            return 0;
+        }
+        n = times(n, loop->n);
+    }
+    return n;
+}
+
+// What a loop nest touches of the tensor at `ref`: where it begins and how many bytes. `second` is
+// whose strides, `unit` what they count, and `run` the length of an access in bytes. False where
+// that is in neither DATA nor the arena.
+static bool find_extent(const hog_t *h, uint32_t ref, const hog_loop_t *loop, unsigned loops, bool second, uint32_t unit,
+    uint32_t run, tensor_t *extent) {
+    int64_t low = 0, high = 0;
+    for (; loops != 0; --loops, ++loop) {
+        int64_t reach = (int64_t)(loop->n - 1) * (second ? loop->b : loop->a);
+        if (reach >= (int64_t)LIMIT || reach <= -(int64_t)LIMIT) {
+            return false;
+        }
+        if (reach < 0) {
+            low += reach;
+        } else {
+            high += reach;
+        }
+    }
+    // The sums are below 2^34, so these are too.
+    uint32_t area = ref & HOG_IN_DATA;
+    int64_t at = ref ^ area;
+    low = at + low * unit;
+    high = at + high * unit + run;
+    if (low < 0 || high > (area ? h->data_size : h->arena_size) || (ref & (unit - 1)) != 0) {
+        return false;
+    }
+    extent->ref = (uint32_t)low | area;
+    extent->size = (uint32_t)(high - low);
+    return true;
+}
+
+// An operand of ADD, MUL reads what the output overwrites just then: the same elements in the same order.
+static bool works_in_place(const hog_binary_t *op, uint32_t ref, bool second) {
+    uint32_t stride = 1;
+    for (unsigned i = op->loops; i-- != 0; stride *= op->loop[i].n) {
+        int32_t own = second ? op->loop[i].b : op->loop[i].a;
+        if (op->loop[i].n != 1 && own != (int32_t)stride) {
+            return false;
+        }
+    }
+    return ref == op->out;
+}
+
+static error_t check_operand(const hog_t *h, const hog_binary_t *op, bool second, uint32_t out_size) {
+    uint32_t size = element_size(op->op.type);
+    uint32_t ref = second ? op->in2 : op->in1;
+    tensor_t in;
+    if (!find_extent(h, ref, op->loop, op->loops, second, size, size, &in)) {
+        return E_OPERAND;
+    }
+    return overlap(in.ref, in.size, op->out, out_size) && !works_in_place(op, ref, second) ? E_OVERLAP : E_OK;
+}
+
+static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
+    uint32_t size = element_size(op->op.type);
+    uint32_t bytes = times(places(op->loop, op->loops), size);
+    if (op->loops == 0 || bytes == 0) {
+        return E_ZERO;
+    }
+    if (!in_arena(h, op->out, bytes, size)) {
+        return E_OUTPUT;
+    }
+    error_t error = check_operand(h, op, false, bytes);
+    if (!error) {
+        error = check_operand(h, op, true, bytes);
+    }
+    if (error) {
+        return error;
+    }
+    if (op->op.type == HOG_INT8
+        && (op->left_shift > 30 || !is_multiplier(op->multiplier1, op->shift1)
+            || !is_multiplier(op->multiplier2, op->shift2) || !is_multiplier(op->multiplier, op->shift))) {
+        return E_MULTIPLIER;
+    }
+    return check_clamp(op->op.type, &op->clamp);
+}
+
+static error_t check_mean(const hog_t *h, const hog_reduce_t *op) {
+    uint32_t size = element_size(op->op.type);
+    unsigned loops = op->keep + op->reduce;
+    uint32_t kept = times(places(op->loop, op->keep), size), all = times(places(op->loop, loops), size);
+    if (all == 0) {
+        return E_ZERO;
+    }
+    if (op->reserved != 0) {
+        return E_RESERVED;
+    }
+    if (!in_arena(h, op->out, kept, size)) {
+        return E_OUTPUT;
+    }
+    tensor_t in;
+    if ((op->in & HOG_IN_DATA) || all > h->arena_size
+        || !find_extent(h, op->in, op->loop, loops, false, size, size, &in)) {
+        return E_INPUT;
+    }
+    if (overlap(in.ref, in.size, op->out, kept)) {
+        return E_OVERLAP;
+    }
+    if (op->op.type == HOG_FLOAT32) {
+        return E_OK;
+    }
+    return is_multiplier(op->multiplier, op->shift) ? check_clamp(HOG_INT8, &op->clamp) : E_MULTIPLIER;
+}
+
+static error_t check_move(const hog_t *h, const hog_move_t *op) {
+    uint32_t bytes = times(places(op->loop, op->loops), op->run);
+    if (bytes == 0) {
+        return E_ZERO;
+    }
+    tensor_t in, out;
+    if ((op->out & HOG_IN_DATA) || bytes > h->arena_size
+        || !find_extent(h, op->out, op->loop, op->loops, true, 1, op->run, &out)) {
+        return E_OUTPUT;
+    }
+    if (!find_extent(h, op->in, op->loop, op->loops, false, 1, op->run, &in)) {
+        return E_OPERAND;
+    }
+    return overlap(in.ref, in.size, out.ref, out.size) ? E_OVERLAP : E_OK;
+}
+
+static error_t check_fill(const hog_t *h, const hog_fill_t *op) {
+    if (op->size != 1 && op->size != 2 && op->size != 4) {
+        return E_FILL;
+    }
+    if (op->count == 0) {
+        return E_ZERO;
+    }
+    return in_arena(h, op->out, times(op->count, op->size), op->size) ? E_OK : E_OUTPUT;
+}
+
+// Operators that work element by element, in place where both tensors start together. `record` begins
+// as hog_lut_t, hog_quantize_t, hog_unary_t and hog_softmax_t do: in, out, count.
+static error_t check_elements(const hog_t *h, const hog_lut_t *op, uint32_t count, uint32_t in_size, uint32_t out_size) {
+    if (count == 0) {
+        return E_ZERO;
+    }
+    tensor_t in = {op->in, times(count, in_size), in_size}, out = {op->out, times(count, out_size), out_size};
+    return check_tensors(h, &in, &out, true);
+}
+
+static error_t check_softmax(const hog_t *h, const hog_softmax_t *op) {
+    if (op->op.type == HOG_INT8 && !in_data(h, op->table, times(op->u.entries, 4), 4)) {
+        return E_TABLE;
+    }
+    uint32_t size = element_size(op->op.type);
+    return check_elements(h, (const void *)op, times(op->rows, op->depth), size, size);
+}
+
+static error_t check_quantize(const hog_t *h, const hog_quantize_t *op) {
+    if (!(0 < op->scale && op->scale <= FLT_MAX)) {
+        return E_SCALE;
+    }
+    if (!is_int8(op->zero_point)) {
+        return E_ZERO_POINT;
+    }
+    bool to_int8 = op->op.code == HOG_QUANTIZE;
+    return check_elements(h, (const void *)op, op->count, to_int8 ? 4 : 1, to_int8 ? 1 : 4);
+}
+
+// Bytes of each record, without loops.
+static const uint8_t record_size[] = {
+    [HOG_CONV] = sizeof(hog_conv_t),
+    [HOG_DEPTHWISE] = sizeof(hog_conv_t),
+    [HOG_AVERAGE_POOL] = sizeof(hog_pool_t),
+    [HOG_MAX_POOL] = sizeof(hog_pool_t),
+    [HOG_ADD] = sizeof(hog_binary_t),
+    [HOG_MUL] = sizeof(hog_binary_t),
+    [HOG_MEAN] = sizeof(hog_reduce_t),
+    [HOG_MOVE] = sizeof(hog_move_t),
+    [HOG_FILL] = sizeof(hog_fill_t),
+    [HOG_SOFTMAX] = sizeof(hog_softmax_t),
+    [HOG_LUT] = sizeof(hog_lut_t),
+    [HOG_QUANTIZE] = sizeof(hog_quantize_t),
+    [HOG_DEQUANTIZE] = sizeof(hog_quantize_t),
+    [HOG_CLAMP] = sizeof(hog_unary_t),
+    [HOG_LOGISTIC] = sizeof(hog_unary_t),
+    [HOG_TANH] = sizeof(hog_unary_t),
+};
+
+// An operator's record, of which `left` bytes are in the file.
+static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
+    const void *record = op;
+    uint32_t size = op->words * 4u;
+    uint8_t code = op->code;
+    if (code < HOG_CONV || code > HOG_TANH) {
+        return E_OPERATOR;
+    }
+    if (size > left || size < record_size[code]) {
+        return E_RECORD;
+    }
+    const hog_binary_t *binary = record;
+    const hog_reduce_t *reduce = record;
+    const hog_move_t *move = record;
+    uint32_t loops = 0;
+    if (code == HOG_ADD || code == HOG_MUL) {
+        loops = binary->loops;
+    } else if (code == HOG_MEAN) {
+        loops = (uint32_t)reduce->keep + reduce->reduce;
+    } else if (code == HOG_MOVE) {
+        loops = move->loops;
+    }
+    if (loops > HOG_MAX_LOOPS) {
+        return E_LOOPS;
+    }
+    if (size != record_size[code] + loops * sizeof(hog_loop_t)) {
+        return E_RECORD;
+    }
+    bool is_int8_type = op->type == HOG_INT8;
+    if ((!is_int8_type && op->type != HOG_FLOAT32) || (HOG_LUT <= code && is_int8_type != (code < HOG_CLAMP))) {
+        return E_TYPE;
+    }
+    const hog_lut_t *lut = record;
+    const hog_unary_t *unary = record;
+    switch (code) {
+        case HOG_CONV:
+        case HOG_DEPTHWISE:
+            return check_conv(h, record);
+        case HOG_AVERAGE_POOL:
+        case HOG_MAX_POOL:
+            return check_pool(h, record);
+        case HOG_ADD:
+        case HOG_MUL:
+            return check_binary(h, record);
+        case HOG_MEAN:
+            return check_mean(h, record);
+        case HOG_MOVE:
+            return check_move(h, record);
+        case HOG_FILL:
+            return check_fill(h, record);
+        case HOG_SOFTMAX:
+            return check_softmax(h, record);
+        case HOG_QUANTIZE:
+        case HOG_DEQUANTIZE:
+            return check_quantize(h, record);
+        case HOG_LUT:
+            return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
+        default:
+            if (code == HOG_CLAMP && !(unary->min <= unary->max)) {
+                return E_CLAMP;
+            }
+            return check_elements(h, record, unary->count, 4, 4);
+    }
+}
+
+static error_t check_io(const hog_t *h, const hog_io_t *io) {
+    if (io->type != HOG_INT8 && io->type != HOG_FLOAT32) {
+        return E_TYPE;
+    }
+    if (io->reserved != 0) {
+        return E_RESERVED;
+    }
+    uint32_t size = element_size(io->type);
+    uint32_t bytes = size;
+    for (unsigned i = 0; i < io->rank; ++i) {
+        if (io->dim[i] == 0) {
+            return E_ZERO;
+        }
+        bytes = times(bytes, io->dim[i]);
+    }
+    if (!in_arena(h, io->ref, bytes, size)) {
+        return E_IO;
+    }
+    return 0 <= io->scale && io->scale <= FLT_MAX && is_int8(io->zero_point) ? E_OK : E_IO_SCALE;
+}
+
+// zlib's, by nibbles: a table of 64 bytes.
+static uint32_t crc32(const uint8_t *p, size_t n) {
+    static const uint32_t table[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+    };
+    uint32_t crc = ~0u;
+    while (n-- != 0) {
+        crc ^= *p++;
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+// Four letters in the file, as a little-endian number.
+#define TAG(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
+
+typedef struct {
+    uint32_t magic;
+    uint16_t version, sections;
+    uint32_t length, crc, arena_size, features;
+} header_t;
+
+typedef struct {
+    uint32_t tag, offset, length;
+} section_t;
+
+static error_t check_header(hog_t *h, const header_t *header, size_t length) {
+    if (length < HEADER_SIZE || header->magic != TAG('H', 'O', 'G', 'N')) {
+        return E_MAGIC;
+    }
+    if (header->version != HOG_VERSION) {
+        return E_VERSION;
+    }
+    if (length >= LIMIT || header->length != length) {
+        return E_LENGTH;
+    }
+    if (crc32((const uint8_t *)header + 16, length - 16) != header->crc) {
+        return E_CHECKSUM;
+    }
+    if (header->sections > MAX_SECTIONS || length < HEADER_SIZE + header->sections * (size_t)ENTRY_SIZE) {
+        return E_SECTIONS;
+    }
+    if (header->features & ~(HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32)) {
+        return E_FEATURES;
+    }
+    h->arena_size = header->arena_size;
+    return header->arena_size < LIMIT ? E_OK : E_ARENA;
+}
+
+// Finds META, PLAN, DATA in the section table.
+static error_t check_sections(const header_t *header, const section_t *found[3]) {
+    static const uint32_t tags[3] = {TAG('M', 'E', 'T', 'A'), TAG('P', 'L', 'A', 'N'), TAG('D', 'A', 'T', 'A')};
+    const section_t *table = (const section_t *)(header + 1);
+    for (unsigned i = 0; i < header->sections; ++i) {
+        const section_t *s = &table[i];
+        unsigned kind = 0;
+        while (kind < 3 && s->tag != tags[kind]) {
+            ++kind;
+        }
+        if (kind == 3 || found[kind] || s->offset < HEADER_SIZE + header->sections * (uint32_t)ENTRY_SIZE
+            || !fits(header->length, s->offset, s->length, kind == 2 ? 16 : 4)) {
+            return E_SECTION;
+        }
+        found[kind] = s;
+        for (unsigned j = 0; j < i; ++j) {
+            if (overlap(s->offset, s->length, table[j].offset, table[j].length)) {
+                return E_SECTION_OVERLAP;
+            }
+        }
+    }
+    return found[0] && found[1] && found[2] ? E_OK : E_SECTION_MISSING;
+}
+
+static error_t check_file(hog_t *h, const void *file, size_t length, unsigned *where) {
+    const header_t *header = file;
+    const section_t *found[3] = {NULL, NULL, NULL};
+    if ((uintptr_t)file % 4 != 0) {
+        return E_ADDRESS;
+    }
+    error_t error = check_header(h, header, length);
+    if (!error) {
+        error = check_sections(header, found);
+    }
+    if (error) {
+        return error;
+    }
+    h->plan = (const uint8_t *)file + found[1]->offset;
+    h->data = (const uint8_t *)file + found[2]->offset;
+    h->data_size = found[2]->length;
+
+    uint32_t size = found[1]->length, at = 8;
+    if (size < at) {
+        return E_PLAN;
+    }
+    const uint16_t *counts = (const uint16_t *)(const void *)h->plan;
+    h->inputs = counts[0];
+    h->outputs = counts[1];
+    h->ops = counts[2];
+    if (counts[3] != 0) {
+        return E_RESERVED;
+    }
+    if (h->inputs - 1u >= MAX_IO || h->outputs - 1u >= MAX_IO) {
+        return E_IO_COUNT;
+    }
+    for (unsigned i = h->inputs + h->outputs; i != 0; --i) {
+        const hog_io_t *io = (const hog_io_t *)(const void *)(h->plan + at);
+        if (size - at < sizeof(*io) || size - at < sizeof(*io) + 4u * io->rank) {
+            return E_PLAN;
+        }
+        error = check_io(h, io);
+        if (error) {
+            return error;
+        }
+        at += (uint32_t)sizeof(*io) + 4u * io->rank;
+    }
+    h->op = (const hog_op_t *)(const void *)(h->plan + at);
+    for (unsigned i = 0; i < h->ops; ++i) {
+        const hog_op_t *op = (const hog_op_t *)(const void *)(h->plan + at);
+        if (size - at < sizeof(*op)) {
+            return E_PLAN;
+        }
+        error = check_op(h, op, size - at);
+        if (error) {
+            *where = i;
+            return error;
+        }
+        at += op->words * 4u;
+    }
+    return at == size ? E_OK : E_PLAN_END;
+}
+
+const char *hog_load(hog_t *h, const void *file, size_t length, unsigned *where) {
+    *where = ~0u;
+    return words_of(check_file(h, file, length, where));
+}
+
+const hog_io_t *hog_io(const hog_t *h, unsigned i) {
+    const uint8_t *p = h->plan + 8;
+    while (i-- != 0) {
+        p += sizeof(hog_io_t) + 4u * ((const hog_io_t *)(const void *)p)->rank;
+    }
+    return (const hog_io_t *)(const void *)p;
+}
+
+const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
+    const void *record = op;
+    switch (op->code) {
+        case HOG_CONV:
+            hog_conv(h, arena, record);
+            break;
+        case HOG_DEPTHWISE:
+            hog_depthwise(h, arena, record);
+            break;
+        case HOG_AVERAGE_POOL:
+        case HOG_MAX_POOL:
+            hog_pool(h, arena, record);
+            break;
+        case HOG_ADD:
+        case HOG_MUL:
+            hog_binary(h, arena, record);
+            break;
+        case HOG_MEAN:
+            hog_mean(h, arena, record);
+            break;
+        case HOG_MOVE:
+            hog_move(h, arena, record);
+            break;
+        case HOG_FILL:
+            hog_fill(h, arena, record);
+            break;
+        case HOG_SOFTMAX:
+            hog_softmax(h, arena, record);
+            break;
+        case HOG_LUT:
+            hog_lut(h, arena, record);
+            break;
+        case HOG_QUANTIZE: {
+            const hog_quantize_t *q = record;
+            hog_quantize(hog_at(h, arena, q->out), hog_at(h, arena, q->in), q->count, q->scale, q->zero_point);
+            break;
+        }
+        case HOG_DEQUANTIZE: {
+            const hog_quantize_t *q = record;
+            hog_dequantize(hog_at(h, arena, q->out), hog_at(h, arena, q->in), q->count, q->scale, q->zero_point);
+            break;
+        }
+        default:
+            hog_unary(h, arena, record);
+            break;
+    }
+    return op + op->words;
+}
+
+void hog_invoke(const hog_t *h, void *arena) {
+    const hog_op_t *op = h->op;
+    for (unsigned i = 0; i < h->ops; ++i) {
+        op = hog_run(h, arena, op);
+    }
+}

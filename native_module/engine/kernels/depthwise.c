@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// DEPTHWISE: taps of a window are clipped to the image once a pixel, then each channel walks them.
+#include "kernels.h"
+
+// The taps of one output pixel. Strides are in elements.
+typedef struct {
+    uint32_t rows, columns;     // taps inside the image
+    size_t in_row, in_column;   // strides of the input
+    size_t w_row, w_column;     // strides of the weights, which are [k_h, k_w, out_c]
+    size_t w_first;             // offset of the first tap's weights
+} taps_t;
+
+static uint32_t sum_int8(const taps_t *t, const int8_t *x, const int8_t *w) {
+    uint32_t sum = 0;
+    for (uint32_t ky = t->rows; ky != 0; --ky, x += t->in_row, w += t->w_row) {
+        const int8_t *xp = x, *wp = w;
+        for (uint32_t kx = t->columns; kx != 0; --kx, xp += t->in_column, wp += t->w_column) {
+            sum += (uint32_t)(*xp * *wp);
+        }
+    }
+    return sum;
+}
+
+// The weights of taps outside the image, which the bias has counted as if they met the zero point.
+static uint32_t outside_int8(const hog_conv_t *op, const taps_t *t, const int8_t *w) {
+    uint32_t sum = 0;
+    for (size_t i = (size_t)op->k_h * op->k_w, at = 0; i != 0; --i, at += op->out_c) {
+        sum += (uint32_t)(int32_t)w[at];
+    }
+    w += t->w_first;
+    for (uint32_t ky = t->rows; ky != 0; --ky, w += t->w_row) {
+        const int8_t *wp = w;
+        for (uint32_t kx = t->columns; kx != 0; --kx, wp += t->w_column) {
+            sum -= (uint32_t)(int32_t)*wp;
+        }
+    }
+    return sum;
+}
+
+static void pixel_int8(const hog_conv_t *op, const taps_t *t, const int32_t *params, const int8_t *w,
+    const int8_t *in, int8_t *out) {
+    const int32_t *multiplier = params + op->out_c;
+    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
+    unsigned step = op->scales > 1;
+    // Where the zero point is 0 the border needs no care.
+    bool border = op->clamp.i.in_zp != 0 && t->rows * t->columns != (uint32_t)op->k_h * op->k_w;
+    uint32_t copies = op->out_c / op->in_c, left = copies;
+    for (uint32_t c = 0; c < op->out_c; ++c) {
+        uint32_t acc = (uint32_t)params[c] + sum_int8(t, in, w + t->w_first + c);
+        if (border) {
+            acc += (uint32_t)(int32_t)op->clamp.i.in_zp * outside_int8(op, t, w + c);
+        }
+        out[c] = hog_clamp_int8(hog_requantize((int32_t)acc, *multiplier, *shift), &op->clamp);
+        multiplier += step;
+        shift += step;
+        if (--left == 0) {
+            left = copies;
+            ++in;
+        }
+    }
+}
+
+static void pixel_float(const hog_conv_t *op, const taps_t *t, const float *bias, const float *w, const float *in,
+    float *out) {
+    uint32_t copies = op->out_c / op->in_c;
+    for (uint32_t c = 0; c < op->out_c; ++c) {
+        const float *x = in + c / copies, *wc = w + t->w_first + c;
+        float total = 0;
+        for (uint32_t ky = 0; ky < t->rows; ++ky, x += t->in_row, wc += t->w_row) {
+            for (uint32_t kx = 0; kx < t->columns; ++kx) {
+                total += x[kx * t->in_column] * wc[kx * t->w_column];
+            }
+        }
+        out[c] = hog_clamp_float(total + bias[c], op->clamp.f.min, op->clamp.f.max);
+    }
+}
+
+void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
+    bool int8 = op->op.type == HOG_INT8;
+    size_t size = int8 ? 1 : sizeof(float);
+    const void *w = hog_at(h, arena, op->weights);
+    const void *params = hog_at(h, arena, op->params);
+    const uint8_t *in = hog_at(h, arena, op->in);
+    uint8_t *out = hog_at(h, arena, op->out);
+    taps_t t;
+    t.in_column = (size_t)op->dilation_w * op->in_c;
+    t.in_row = (size_t)op->dilation_h * op->in_w * op->in_c;
+    t.w_column = op->out_c;
+    t.w_row = (size_t)op->k_w * op->out_c;
+    for (unsigned b = 0; b < op->batch; ++b, in += size * op->in_h * op->in_w * op->in_c) {
+        int32_t y = -(int32_t)op->pad_h;
+        for (unsigned oh = 0; oh < op->out_h; ++oh, y += op->stride_h) {
+            hog_span_t rows = hog_span(y, op->k_h, op->dilation_h, op->in_h);
+            int32_t x = -(int32_t)op->pad_w;
+            for (unsigned ow = 0; ow < op->out_w; ++ow, x += op->stride_w, out += size * op->out_c) {
+                hog_span_t columns = hog_span(x, op->k_w, op->dilation_w, op->in_w);
+                t.rows = (uint32_t)rows.n;
+                t.columns = (uint32_t)columns.n;
+                size_t first = 0;
+                t.w_first = 0;
+                if (rows.n != 0 && columns.n != 0) {
+                    first = (size_t)(y + rows.first * op->dilation_h) * op->in_w;
+                    first = (first + (size_t)(x + columns.first * op->dilation_w)) * op->in_c;
+                    t.w_first = ((size_t)rows.first * op->k_w + (size_t)columns.first) * op->out_c;
+                } else {
+                    t.rows = 0;
+                }
+                if (int8) {
+                    pixel_int8(op, &t, params, w, (const int8_t *)in + first, (int8_t *)out);
+                } else {
+                    pixel_float(op, &t, params, w, (const float *)(const void *)in + first, (float *)(void *)out);
+                }
+            }
+        }
+    }
+}

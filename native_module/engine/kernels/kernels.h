@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// What the engine's files share. Kernels trust their record: hog_load() has checked it.
+#ifndef HOGNOSE_KERNELS_H
+#define HOGNOSE_KERNELS_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "hog.h"
+
+#define HOG_INT8 ('b')
+#define HOG_FLOAT32 ('f')
+
+// One function an operator; each writes all of its output.
+void hog_conv(const hog_t *h, void *arena, const hog_conv_t *op);
+void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op);
+void hog_pool(const hog_t *h, void *arena, const hog_pool_t *op);
+void hog_binary(const hog_t *h, void *arena, const hog_binary_t *op);
+void hog_mean(const hog_t *h, void *arena, const hog_reduce_t *op);
+void hog_move(const hog_t *h, void *arena, const hog_move_t *op);
+void hog_fill(const hog_t *h, void *arena, const hog_fill_t *op);
+void hog_softmax(const hog_t *h, void *arena, const hog_softmax_t *op);
+void hog_lut(const hog_t *h, void *arena, const hog_lut_t *op);
+void hog_unary(const hog_t *h, void *arena, const hog_unary_t *op);
+
+int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32 cannot hold it
+float hog_exp(float x);
+float hog_tanh(float x);
+float hog_logistic(float x);
+
+// Where a ref points. Constant tensors are only ever read, so the cast does no harm.
+static inline void *hog_at(const hog_t *h, void *arena, uint32_t ref) {
+    if (ref & HOG_IN_DATA) {
+        return (void *)(h->data + (ref ^ HOG_IN_DATA));
+    }
+    return (uint8_t *)arena + ref;
+}
+
+// Sums wrap as they do in TFLM; in C only unsigned ones may.
+static inline int32_t hog_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+static inline int32_t hog_min(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+static inline int32_t hog_max(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+// a·b ÷ 2^31, rounded to nearest.
+static inline int32_t hog_multiply_high(int32_t a, int32_t b) {
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+// x ÷ 2^n, rounded half away from zero; n in 0 ... 31.
+static inline int32_t hog_shift_right(int32_t x, unsigned n) {
+    uint32_t mask = (1u << n) - 1;
+    uint32_t threshold = (mask >> 1) + (x < 0);
+    return (x >> n) + (((uint32_t)x & mask) > threshold);
+}
+
+// MultiplyByQuantizedMultiplier: x·multiplier·2^(shift - 31), rounded twice; shift in -31 ... 30.
+static inline int32_t hog_requantize(int32_t x, int32_t multiplier, int shift) {
+    if (shift > 0) {
+        return hog_multiply_high((int32_t)((uint32_t)x << shift), multiplier);
+    }
+    return hog_shift_right(hog_multiply_high(x, multiplier), (unsigned)-shift);
+}
+
+static inline int8_t hog_saturate_int8(int32_t x) {
+    return (int8_t)hog_min(hog_max(x, INT8_MIN), INT8_MAX);
+}
+
+// An int8 result: zero point and clamp.
+static inline int8_t hog_clamp_int8(int32_t x, const hog_clamp_t *clamp) {
+    x = hog_add(x, clamp->i.out_zp);
+    return (int8_t)hog_min(hog_max(x, clamp->i.min), clamp->i.max);
+}
+
+// A NaN stays.
+static inline float hog_clamp_float(float x, float min, float max) {
+    return x < min ? min : x > max ? max : x;
+}
+
+// Taps of a window that lie inside the input: the rows or columns first ... first + n - 1 of the window.
+typedef struct {
+    int32_t first, n;
+} hog_span_t;
+
+// `start` is the input's position of a window's first tap, which may lie outside.
+static inline hog_span_t hog_span(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
+    hog_span_t span;
+    span.first = start < 0 ? (-start + dilation - 1) / dilation : 0;
+    int32_t end = start < size ? (size - 1 - start) / dilation + 1 : 0;
+    span.n = hog_max(hog_min(end, taps) - span.first, 0);
+    return span;
+}
+
+// Walks the outer loops of a nest; the caller runs the innermost ones itself.
+typedef struct {
+    uint32_t at[HOG_MAX_LOOPS];
+    int32_t a, b;       // where both operands are, in the strides' unit
+} hog_walk_t;
+
+// Steps to the next place; false after the last one. Loops are outermost first.
+bool hog_walk(hog_walk_t *walk, const hog_loop_t *loop, unsigned loops);
+
+#endif // HOGNOSE_KERNELS_H

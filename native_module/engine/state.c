@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+#include "kernels/kernels.h"
+#include "state.h"
+
+// Writes `format` to the call's text: $ stands for `words`, the first # for a, the second for b.
+static const char *say(hog_call_t *call, const char *format, const char *words, long a, long b) {
+    char *p = call->text, *end = call->text + sizeof(call->text) - 1;
+    for (; *format && p < end; ++format) {
+        if (*format == '$') {
+            while (*words && p < end) {
+                *p++ = *words++;
+            }
+        } else if (*format == '#') {
+            char digits[24];
+            unsigned n = 0;
+            unsigned long rest = a < 0 ? 0ul - (unsigned long)a : (unsigned long)a;
+            do {
+                digits[n++] = (char)('0' + rest % 10);
+                rest /= 10;
+            } while (rest != 0);
+            if (a < 0) {
+                digits[n++] = '-';
+            }
+            while (n != 0 && p < end) {
+                *p++ = digits[--n];
+            }
+            a = b;
+        } else {
+            *p++ = *format;
+        }
+    }
+    *p = 0;
+    return call->text;
+}
+
+// A sum over the state's words: whoever hands over other bytes is found out.
+static uint32_t check_of(const hog_state_t *state) {
+    const uint32_t *word = &state->length;
+    uint32_t sum = 0x676f68; // "hog"
+    for (unsigned i = 0; i < (sizeof(*state) - offsetof(hog_state_t, length)) / 4; ++i) {
+        sum = sum * 31 + word[i];
+    }
+    return sum;
+}
+
+static const char *check_state(hog_call_t *call, const void *state, size_t size) {
+    if (size < sizeof(hog_state_t)) {
+        return say(call, "the state has # bytes, it needs #", NULL, (long)size, (long)sizeof(hog_state_t));
+    }
+    return (uintptr_t)state % sizeof(void *) == 0 ? NULL : "the state is not word-aligned in memory";
+}
+
+const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, const void *file, size_t length) {
+    const char *error = check_state(call, state, state_size);
+    if (error) {
+        return error;
+    }
+    unsigned where;
+    hog_state_t *s = state;
+    memset(s, 0, sizeof(*s));
+    error = hog_load(&s->hog, file, length, &where);
+    if (error) {
+        return where == ~0u ? error : say(call, "operator #: $", error, (long)where, 0);
+    }
+    s->file = file;
+    s->length = (uint32_t)length;
+    s->check = check_of(s);
+    return NULL;
+}
+
+static bool apart(const void *a, size_t a_size, const void *b, size_t b_size) {
+    return (uintptr_t)a + a_size <= (uintptr_t)b || (uintptr_t)b + b_size <= (uintptr_t)a;
+}
+
+const char *hog_open(hog_call_t *call, const void *state, size_t state_size, void *arena, size_t arena_size) {
+    const hog_state_t *s = state;
+    const char *error = check_state(call, state, state_size);
+    if (error) {
+        return error;
+    }
+    if (s->check != check_of(s)) {
+        return "the state holds no loaded model";
+    }
+    uint32_t needed = s->hog.arena_size;
+    if (arena_size < needed) {
+        return say(call, "the arena has # bytes, the model needs #", NULL, (long)arena_size, (long)needed);
+    }
+    if ((uintptr_t)arena % 4 != 0) {
+        return "the arena is not at an address divisible by 4";
+    }
+    if (!apart(arena, needed, s, sizeof(*s)) || !apart(arena, needed, s->file, s->length)) {
+        return "the arena overlaps the file or the state";
+    }
+    call->hog = &s->hog;
+    call->arena = arena;
+    return NULL;
+}
+
+static size_t count_of(const hog_io_t *io) {
+    size_t n = 1;
+    for (unsigned i = 0; i < io->rank; ++i) {
+        n *= io->dim[i];
+    }
+    return n;
+}
+
+static const char *find_io(hog_call_t *call, bool output, long i, const hog_io_t **io) {
+    long n = output ? call->hog->outputs : call->hog->inputs;
+    if (i < 0 || i >= n) {
+        return say(call, output ? "no output #: the model has #" : "no input #: the model has #", NULL, i, n);
+    }
+    *io = hog_io(call->hog, (unsigned)i + (output ? call->hog->inputs : 0u));
+    return NULL;
+}
+
+char hog_kind(char typecode) {
+    switch (typecode) {
+        case 'f':
+        case 'd':
+            return 'f';
+        case 'b':
+        case 'h':
+        case 'i':
+        case 'l':
+        case 'q':
+            return 'i';
+        case 1: // MicroPython's for a bytearray
+        case 'B':
+        case 'H':
+        case 'I':
+        case 'L':
+        case 'Q':
+            return 'u';
+        default:
+            return 0;
+    }
+}
+
+// Number `i` as float32. False where there is no conversion: 8-byte numbers need a computer of 64 bits.
+static bool number(const hog_numbers_t *n, size_t i, float *x) {
+    bool is_signed = n->kind == 'i';
+    if (n->kind == 'f') {
+        if (n->size == 4) {
+            *x = ((const float *)n->items)[i];
+            return true;
+        }
+        #if UINTPTR_MAX > UINT32_MAX
+        if (n->size == 8) {
+            *x = (float)((const double *)n->items)[i];
+            return true;
+        }
+        #endif
+        return false;
+    }
+    switch (n->kind ? n->size : 0) {
+        case 1:
+            *x = (float)(is_signed ? ((const int8_t *)n->items)[i] : ((const uint8_t *)n->items)[i]);
+            return true;
+        case 2:
+            *x = (float)(is_signed ? ((const int16_t *)n->items)[i] : ((const uint16_t *)n->items)[i]);
+            return true;
+        case 4:
+            *x = is_signed ? (float)((const int32_t *)n->items)[i] : (float)((const uint32_t *)n->items)[i];
+            return true;
+        #if UINTPTR_MAX > UINT32_MAX
+        case 8:
+            *x = is_signed ? (float)((const int64_t *)n->items)[i] : (float)((const uint64_t *)n->items)[i];
+            return true;
+        #endif
+        default:
+            return false;
+    }
+}
+
+// A tensor that is not quantized holds the numbers themselves.
+static float scale_of(const hog_io_t *io) {
+    return io->scale > 0 ? io->scale : 1.0f;
+}
+
+const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
+    const hog_io_t *io;
+    const char *error = find_io(call, false, i, &io);
+    if (error) {
+        return error;
+    }
+    size_t n = count_of(io);
+    if (numbers->count != n) {
+        return say(call, "# numbers given, the input takes #", NULL, (long)numbers->count, (long)n);
+    }
+    if ((uintptr_t)numbers->items % numbers->size != 0) {
+        return "the numbers are not aligned in memory";
+    }
+    int8_t *bytes = (int8_t *)call->arena + io->ref;
+    float *floats = (float *)(void *)bytes;
+    float scale = scale_of(io);
+    for (size_t at = 0; at < n; ++at) {
+        float x;
+        if (!number(numbers, at, &x)) {
+            return "numbers of this type are not supported: use an array of type f";
+        }
+        if (io->type == HOG_FLOAT32) {
+            floats[at] = x;
+        } else {
+            x = x / scale;
+            x = x == x ? hog_clamp_float(x, -1000.0f, 1000.0f) : 0;
+            bytes[at] = hog_saturate_int8(hog_round(x) + io->zero_point);
+        }
+    }
+    return NULL;
+}
+
+const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
+    const hog_io_t *io;
+    const char *error = find_io(call, true, i, &io);
+    if (error) {
+        return error;
+    }
+    size_t n = count_of(io);
+    if (count != n) {
+        return say(call, "room for # floats, the output has #", NULL, (long)count, (long)n);
+    }
+    if ((uintptr_t)floats % 4 != 0) {
+        return "the floats are not aligned in memory";
+    }
+    const int8_t *bytes = (const int8_t *)call->arena + io->ref;
+    if (io->type == HOG_FLOAT32) {
+        memmove(floats, bytes, n * 4);
+    } else {
+        hog_dequantize(floats, bytes, n, scale_of(io), io->zero_point);
+    }
+    return NULL;
+}
+
+const char *hog_check_count(hog_call_t *call, bool output, size_t given) {
+    long n = output ? call->hog->outputs : call->hog->inputs;
+    if ((size_t)n == given) {
+        return NULL;
+    }
+    return say(call, output ? "# outputs given, the model has #" : "# inputs given, the model has #", NULL,
+        (long)given, n);
+}
+
+const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **bytes) {
+    const hog_io_t *io;
+    const char *error = find_io(call, output, i, &io);
+    if (error) {
+        return error;
+    }
+    size_t needed = count_of(io) * (io->type == HOG_FLOAT32 ? 4 : 1);
+    if (size != needed) {
+        return say(call, output ? "room for # bytes, the output has #" : "# bytes given, the input takes #", NULL,
+            (long)size, (long)needed);
+    }
+    *bytes = (uint8_t *)call->arena + io->ref;
+    return NULL;
+}
+
+const char *hog_run_range(hog_call_t *call, long first, long last) {
+    const hog_t *h = call->hog;
+    if (first < 0 || last < first || last > h->ops) {
+        return say(call, "operators # to #: no such range in the model", NULL, first, last);
+    }
+    const hog_op_t *op = h->op;
+    for (long i = 0; i < last; ++i) {
+        op = i < first ? op + op->words : hog_run(h, call->arena, op);
+    }
+    return NULL;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// `_hognose` for MicroPython: a dynamic native module and a user C module in one file.
+//
+//     load(file, state) -> arena size
+//     write(state, arena, i, numbers), read(state, arena, i, floats)
+//     invoke(state, arena, inputs, outputs), run(state, arena, first, last)
+//     STATE_SIZE, VERSION
+//
+// Nothing here allocates, except an exception's text.
+#ifdef MICROPY_ENABLE_DYNRUNTIME
+#include "py/dynruntime.h"
+#else
+#include "py/binary.h"
+#include "py/runtime.h"
+#endif
+
+#include <string.h>
+
+#include "state.h"
+
+static void check(const char *error) {
+    if (error) {
+        size_t length = 0;
+        while (length < HOG_TEXT_SIZE && error[length]) { // (not strlen: a native module has none)
+            ++length;
+        }
+        nlr_raise(mp_obj_new_exception_arg1(&mp_type_ValueError, mp_obj_new_str(error, length)));
+    }
+}
+
+static mp_buffer_info_t buffer(mp_obj_t object, mp_uint_t flags, const char *error) {
+    mp_buffer_info_t info;
+    if (!mp_get_buffer(object, &info, flags)) {
+        check(error);
+    }
+    return info;
+}
+
+static void open_model(hog_call_t *call, mp_obj_t state, mp_obj_t arena) {
+    mp_buffer_info_t s = buffer(state, MP_BUFFER_RW, "the state is not a writable buffer");
+    mp_buffer_info_t a = buffer(arena, MP_BUFFER_RW, "the arena is not a writable buffer");
+    check(hog_open(call, s.buf, s.len, a.buf, a.len));
+}
+
+static mp_obj_t do_load(mp_obj_t file, mp_obj_t state) {
+    hog_call_t call;
+    mp_buffer_info_t f = buffer(file, MP_BUFFER_READ, "the file is not a buffer");
+    mp_buffer_info_t s = buffer(state, MP_BUFFER_RW, "the state is not a writable buffer");
+    check(hog_open_file(&call, s.buf, s.len, f.buf, f.len));
+    return mp_obj_new_int_from_uint(((hog_state_t *)s.buf)->hog.arena_size);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(load_obj, do_load);
+
+static mp_obj_t do_write(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    hog_call_t call;
+    open_model(&call, args[0], args[1]);
+    mp_buffer_info_t info = buffer(args[3], MP_BUFFER_READ, "the numbers are not a buffer");
+    char kind = hog_kind((char)info.typecode);
+    unsigned size = kind && info.typecode != 1 ? (unsigned)mp_binary_get_size('@', (char)info.typecode, NULL) : 1;
+    hog_numbers_t numbers = {info.buf, info.len / size, size, kind};
+    check(hog_write(&call, (long)(mp_int_t)mp_obj_get_int(args[2]), &numbers));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(write_obj, 4, 4, do_write);
+
+static mp_obj_t do_read(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    hog_call_t call;
+    open_model(&call, args[0], args[1]);
+    mp_buffer_info_t info = buffer(args[3], MP_BUFFER_RW, "the floats are not a writable buffer");
+    if (info.typecode != 'f') {
+        check("the floats are not an array of type f");
+    }
+    check(hog_read(&call, (long)(mp_int_t)mp_obj_get_int(args[2]), info.buf, info.len / sizeof(float)));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(read_obj, 4, 4, do_read);
+
+// Copies a buffer, or a tuple or list of them, to the inputs or from the outputs; or only checks them.
+static void transfer(hog_call_t *call, mp_obj_t given, bool output, bool copy) {
+    if (given == mp_const_none) {
+        return;
+    }
+    mp_buffer_info_t info;
+    size_t n = 1;
+    mp_obj_t *items = &given;
+    if (!mp_get_buffer(given, &info, MP_BUFFER_READ)) {
+        mp_obj_get_array(given, &n, &items);
+    }
+    check(hog_check_count(call, output, n));
+    for (size_t i = 0; i < n; ++i) {
+        void *bytes;
+        info = buffer(items[i], output ? MP_BUFFER_RW : MP_BUFFER_READ,
+            output ? "an output is not a writable buffer" : "an input is not a buffer");
+        check(hog_find(call, output, (long)i, info.len, &bytes));
+        if (copy) {
+            memmove(output ? info.buf : bytes, output ? bytes : info.buf, info.len);
+        }
+    }
+}
+
+static mp_obj_t do_invoke(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    hog_call_t call;
+    open_model(&call, args[0], args[1]);
+    transfer(&call, args[3], true, false);
+    transfer(&call, args[2], false, true);
+    hog_invoke(call.hog, call.arena);
+    transfer(&call, args[3], true, true);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(invoke_obj, 4, 4, do_invoke);
+
+static mp_obj_t do_run(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    hog_call_t call;
+    open_model(&call, args[0], args[1]);
+    check(hog_run_range(&call, (long)(mp_int_t)mp_obj_get_int(args[2]), (long)(mp_int_t)mp_obj_get_int(args[3])));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(run_obj, 4, 4, do_run);
+
+#ifdef MICROPY_ENABLE_DYNRUNTIME
+
+mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
+    MP_DYNRUNTIME_INIT_ENTRY
+    (void)n_args;
+    (void)n_kw;
+    (void)args;
+    mp_store_global(MP_QSTR_load, MP_OBJ_FROM_PTR(&load_obj));
+    mp_store_global(MP_QSTR_write, MP_OBJ_FROM_PTR(&write_obj));
+    mp_store_global(MP_QSTR_read, MP_OBJ_FROM_PTR(&read_obj));
+    mp_store_global(MP_QSTR_invoke, MP_OBJ_FROM_PTR(&invoke_obj));
+    mp_store_global(MP_QSTR_run, MP_OBJ_FROM_PTR(&run_obj));
+    mp_store_global(MP_QSTR_STATE_SIZE, MP_OBJ_NEW_SMALL_INT(sizeof(hog_state_t)));
+    mp_store_global(MP_QSTR_VERSION, MP_OBJ_NEW_SMALL_INT(HOG_VERSION));
+    MP_DYNRUNTIME_INIT_EXIT
+}
+
+#else
+
+static const mp_rom_map_elem_t globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__hognose) },
+    { MP_ROM_QSTR(MP_QSTR_load), MP_ROM_PTR(&load_obj) },
+    { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&write_obj) },
+    { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&read_obj) },
+    { MP_ROM_QSTR(MP_QSTR_invoke), MP_ROM_PTR(&invoke_obj) },
+    { MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&run_obj) },
+    { MP_ROM_QSTR(MP_QSTR_STATE_SIZE), MP_ROM_INT(sizeof(hog_state_t)) },
+    { MP_ROM_QSTR(MP_QSTR_VERSION), MP_ROM_INT(HOG_VERSION) },
+};
+static MP_DEFINE_CONST_DICT(globals, globals_table);
+
+const mp_obj_module_t hognose_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&globals,
+};
+
+MP_REGISTER_MODULE(MP_QSTR__hognose, hognose_module);
+
+#endif

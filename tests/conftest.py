@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""What all rungs of the test ladder share: example counts, the model folder, the table of cases."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# The same examples on every run, so that a red CI means a change; HOGNOSE_EXAMPLES asks for others.
+_EXAMPLES = os.environ.get("HOGNOSE_EXAMPLES")
+hypothesis.settings.register_profile(
+    "hognose",
+    max_examples=int(_EXAMPLES or 60),
+    derandomize=_EXAMPLES is None,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("hognose")
+
+_counts = pytest.StashKey[Counter]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_counts] = Counter()
+
+
+@pytest.fixture(scope="session")
+def cases_run(request: pytest.FixtureRequest) -> Counter:
+    """Cases compared, by (operator, type, engine); printed when the tests are done."""
+    return request.config.stash[_counts]
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    counts = config.stash[_counts]
+    if not counts:
+        return
+    engines = sorted({engine for _, _, engine in counts})
+    terminalreporter.section("cases compared with TFLM")
+    terminalreporter.write_line(f"{'operator':28}{'type':9}" + "".join(f"{e:>11}" for e in engines))
+    for name, dtype in sorted({key[:2] for key in counts}):
+        figures = "".join(f"{counts[name, dtype, e] or '-':>11}" for e in engines)
+        terminalreporter.write_line(f"{name:28}{dtype:9}{figures}")
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of reference models: HOGNOSE_MODELS, or ../shared/models; skips without it."""
+    folder = Path(os.environ.get("HOGNOSE_MODELS", ROOT.parent / "shared" / "models"))
+    if not folder.is_dir():
+        pytest.skip(f"no models: {folder} does not exist (set HOGNOSE_MODELS)")
+    return folder

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The compiler: what it refuses and how, what it leaves out, and how well it plans memory."""
+
+import json
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.planner import ALIGN, Buffer, lower_bound, plan
+from hognose_tools.compiler.reader import read_tflite
+from hognose_tools.errors import UserError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tflite_builder import Builder
+
+
+def dense_chain(widths: list[int]) -> bytes:
+    """Dense int8 layers, one after another."""
+    chance = np.random.default_rng(0)
+    b = Builder()
+    x = first = b.tensor((1, widths[0]), "int8", scale=0.1)
+    for inputs, outputs in zip(widths, widths[1:], strict=False):
+        w = b.const(chance.integers(-127, 128, (outputs, inputs), np.int8), scale=0.01)
+        y = b.tensor((1, outputs), "int8", scale=0.1)
+        b.op("FULLY_CONNECTED", [x, w, None], y)
+        x = y
+    return b.build([first], [x])
+
+
+def test_the_compiler_does_not_import_tensorflow():
+    code = "import sys, hognose_tools.compiler; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_plan_at_the_lower_bound_for_the_reference_models(models):
+    packed = 0
+    for path in sorted(models.glob("*.tflite")):
+        try:
+            compiled = compile_tflite(path.read_bytes())
+        except UserError:
+            continue
+        packed += 1
+        assert compiled.arena_size == compiled.lower_bound, path.name
+    assert packed
+
+
+@st.composite
+def lifetimes(draw) -> list[Buffer]:
+    """Buffers of a graph: each operator makes one, which some later operators read."""
+    count = draw(st.integers(1, 14))
+    buffers = []
+    for i in range(count):
+        b = Buffer(draw(st.integers(1, 3000)))
+        b.touch(i - 1)
+        b.touch(min(count, i + draw(st.integers(0, 4))))
+        buffers.append(b)
+    return buffers
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(lifetimes(), st.data())
+def test_no_two_buffers_that_live_together_share_bytes(buffers, data):
+    pairs = {
+        (id(a), id(b))
+        for a in buffers
+        for b in buffers
+        if a.last == b.first and a is not b and data.draw(st.booleans())
+    }
+    size = plan(buffers, pairs)
+    for a in buffers:
+        assert a.offset >= 0 and a.offset % ALIGN == 0 and a.end <= size
+        for b in buffers:
+            apart = a.last < b.first or b.last < a.first or a.end <= b.offset or b.end <= a.offset
+            shared = a.offset == b.offset and ((id(a), id(b)) in pairs or (id(b), id(a)) in pairs)
+            assert a is b or apart or shared
+    assert lower_bound(buffers, pairs) <= size <= sum(b.rounded for b in buffers)
+
+
+def test_random_plans_are_near_the_lower_bound():
+    chance = np.random.default_rng(7)
+    gaps = []
+    for _ in range(100):
+        buffers = []
+        for i in range(12):
+            b = Buffer(int(chance.integers(1, 5000)))
+            b.touch(i - 1)
+            b.touch(i + int(chance.integers(0, 3)))
+            buffers.append(b)
+        bound = lower_bound(buffers, set())
+        gaps.append(plan(buffers, set()) / bound - 1)
+    assert np.mean(gaps) < 0.005 and max(gaps) < 0.1
+
+
+def test_the_arena_of_a_dense_chain_is_two_layers():
+    compiled = compile_tflite(dense_chain([640, 128, 8, 128, 640]))
+    assert compiled.arena_size == 640 + 128 == compiled.lower_bound
+    assert compiled.macs == 2 * (640 * 128 + 128 * 8)
+
+
+def test_all_that_is_unsupported_is_named_at_once():
+    b = Builder()
+    x = b.tensor((1, 4), "float32", name="in")
+    one, two = b.tensor((1, 4), name="first/Cos"), b.tensor((1, 4), name="second/Sin")
+    b.op("COS", [x], one)
+    b.op("SIN", [one], two)
+    with pytest.raises(UserError) as e:
+        compile_tflite(b.build([x], [two]))
+    message = str(e.value)
+    assert "\n" not in message
+    for words in ("operator 0 COS (first/Cos)", "operator 1 SIN (second/Sin)", "CONV_2D"):
+        assert words in message
+
+
+def test_unsupported_types_are_named_with_a_remedy():
+    b = Builder()
+    x = b.tensor((1, 4), "int16", scale=0.1, name="in")
+    y = b.tensor((1, 4), "int16", scale=0.1)
+    b.op("LOGISTIC", [x], y)
+    with pytest.raises(UserError, match=r"in is int16: .*hognose quantize"):
+        compile_tflite(b.build([x], [y]))
+
+
+def test_dynamic_range_models_are_explained():
+    b = Builder()
+    x, y = b.tensor((1, 4)), b.tensor((1, 2))
+    b.op("FULLY_CONNECTED", [x, b.const(np.ones((2, 4), np.int8), scale=0.1), None], y)
+    with pytest.raises(UserError, match="dynamic-range"):
+        compile_tflite(b.build([x], [y]))
+
+
+def test_what_only_computes_a_shape_is_left_out():
+    b = Builder()
+    x, y = b.tensor((1, 4)), b.tensor((2, 2))
+    shape, doubled = b.tensor((2,), "int32"), b.tensor((2,), "int32")
+    b.op("SHAPE", [x], shape)
+    b.op("ADD", [shape, shape], doubled)
+    b.op("RESHAPE", [x, doubled], y)
+    compiled = compile_tflite(b.build([x], [y]))
+    assert compiled.lowered.steps == []
+    assert compiled.arena_size == 16
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"HOGN" + bytes(100), bytes(10000)]
+)
+def test_what_is_no_tflite_is_refused(data):
+    with pytest.raises(UserError):
+        read_tflite(data)
+
+
+def test_damaged_files_are_refused_or_packed():
+    """Mutations of a .tflite either compile or raise UserError; nothing else escapes."""
+    source = dense_chain([12, 7, 3])
+    chance = np.random.default_rng(1)
+    refused = 0
+    for _ in range(3000):
+        data = bytearray(source)
+        for _ in range(int(chance.integers(1, 5))):
+            data[int(chance.integers(len(data)))] = int(chance.integers(256))
+        if chance.random() < 0.2:
+            del data[int(chance.integers(len(data))) :]
+        try:
+            compile_tflite(bytes(data))
+        except UserError as e:
+            refused += 1
+            assert "\n" not in str(e)
+    assert refused > 500
+
+
+def test_the_file_is_what_the_specification_says():
+    compiled = compile_tflite(dense_chain([4, 3]), ["a", "b", "c"], {"rate": 10}, "small")
+    hog = compiled.hog
+    assert hog[:4] == b"HOGN" and int.from_bytes(hog[4:6], "little") == 1
+    assert int.from_bytes(hog[8:12], "little") == len(hog)
+    assert int.from_bytes(hog[12:16], "little") == zlib.crc32(hog[16:])
+    assert int.from_bytes(hog[16:20], "little") == compiled.arena_size
+    assert int.from_bytes(hog[20:24], "little") == 1
+    tags = [hog[24 + 12 * i : 28 + 12 * i] for i in range(3)]
+    assert tags == [b"META", b"PLAN", b"DATA"]
+    offset, size = (int.from_bytes(hog[28 + 4 * i : 32 + 4 * i], "little") for i in range(2))
+    meta = json.loads(hog[offset : offset + size])
+    assert meta == {
+        "name": "small",
+        "inputs": ["t0"],
+        "outputs": ["t2"],
+        "labels": ["a", "b", "c"],
+        "rate": 10,
+    }
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "b", "b"], ["a", "b", "c", "d"]])
+def test_labels_must_fit_the_output(labels):
+    with pytest.raises(UserError, match="label"):
+        compile_tflite(dense_chain([4, 3]), labels)
+
+
+def test_packing_is_deterministic():
+    tflite = dense_chain([64, 32, 16])
+    assert compile_tflite(tflite).hog == compile_tflite(tflite).hog
