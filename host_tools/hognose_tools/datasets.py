@@ -66,7 +66,7 @@ def load(source: str | Path, window: int | None = None, hop: int | None = None, 
     for testing. Recordings are cut into windows where `window` is given; all of one recording's windows
     are on the same side. Raises UserError.
     """
-    if window is not None and window < 1 or hop is not None and hop < 1:
+    if min(window or 1, hop or 1) < 1 or 0 in (window, hop):
         raise UserError("a window and a hop are at least 1 sample long")
     if hop is not None and window is None:
         raise UserError("--hop needs --window")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import keras
 
 TYPES = ("int8", "16x8", "float32")
+SUFFIXES = (".keras", ".h5")
 MAX_EXAMPLES = 500  # more hardly move a range
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D")
 
@@ -75,12 +76,15 @@ def quantize(
     arrays = _checked(representative) if type != "float32" else []
     if type != "float32" and not arrays:
         raise UserError(
-            f"{type} needs representative data to measure ranges on; give --representative, best the training data"
+            f"{type} needs representative data to measure ranges on; give --representative DATA, "
+            "best the training data"
         )
     with tempfile.TemporaryDirectory(prefix="hognose") as name:
         folder = Path(name)
         if isinstance(model, str | Path):
-            (folder / "model.keras").write_bytes(files.read(model))
+            if Path(model).suffix not in SUFFIXES:
+                raise UserError(f"{model}: a Keras model's file name ends in {' or '.join(SUFFIXES)}")
+            (folder / f"model{Path(model).suffix}").write_bytes(files.read(model))
         else:
             _export(model, folder)
         np.savez(
@@ -157,7 +161,8 @@ def _convert_apart(folder: Path, type: str, examples: int) -> None:
         finally:
             process.kill()
             process.stdout.close()
-        progress.update(code == 0 and not examples)
+        progress.update(not examples)
+        progress.leave = code == 0
         log.seek(0)
         said = [line for line in log.read().splitlines() if line.strip()]
     error = folder / "error"
@@ -186,8 +191,8 @@ def _worker(folder: Path, type: str) -> None:
     tf = tensorflow()
     archive = np.load(folder / "representative.npz")
     arrays = [archive[str(i)] for i in range(len(archive.files))]
-    if (folder / "model.keras").exists():
-        _export(_load_model(folder / "model.keras"), folder)
+    for path in folder.glob("model.*"):
+        _export(_load_model(path), folder)
     shapes = [tuple(int(n) for n in line.split()) for line in (folder / "shapes").read_text().splitlines()]
     if type != "float32":
         _check_shapes(arrays, shapes)
@@ -218,7 +223,7 @@ def _load_model(path: Path) -> keras.Model:
 
 
 def _export(model: keras.Model, folder: Path) -> None:
-    """Leaves a SavedModel with a batch of 1 in `folder`: a free batch size would cost operators that find it."""
+    """Leaves a SavedModel with a batch of 1 in `folder`: finding a free batch's size takes operators."""
     tf = tensorflow()
     import keras
 
@@ -254,18 +259,22 @@ def _check_shapes(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> No
         raise UserError(f"representative data for {len(arrays)} inputs; the model has {len(shapes)}")
     for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
         if array.shape[1:] != shape:
+            wanted = ", ".join(["examples", *map(str, shape)])
             raise UserError(
-                f"representative input {i} is {list(array.shape)}; the model takes {['examples', *shape]}".replace(
-                    "'", ""
-                )
+                f"representative input {i} is {list(array.shape)}; the model takes [{wanted}] "
+                "(recordings are cut with --window)"
             )
 
 
 def _feed(arrays: list[np.ndarray]) -> Callable[[], Iterator[list[np.ndarray]]]:
+    calls = iter(range(9))
+
     def feed() -> Iterator[list[np.ndarray]]:
+        first = next(calls) == 0  # 16x8 goes through them twice
         for example in zip(*arrays, strict=True):
             yield [a[None] for a in example]
-            print("example", flush=True)
+            if first:
+                print("example", flush=True)
 
     return feed
 
@@ -285,7 +294,8 @@ def _refuse_float(tflite: bytes, type: str) -> None:
     ]
     if floats:
         raise UserError(
-            f"TensorFlow has no {type} version of {', '.join(floats)}; use another layer there, or --type float32"
+            f"TensorFlow has no {type} version of {', '.join(floats)}; "
+            "use another layer there, or --type float32"
         )
 
 
@@ -295,5 +305,7 @@ if __name__ == "__main__":
         _worker(_folder, sys.argv[2])
     except UserError as e:
         (_folder / "error").write_text(str(e))
+        sys.exit(1)
     except Exception as e:
         (_folder / "error").write_text(f"TensorFlow's converter failed: {_one_line(e)}")
+        sys.exit(1)

@@ -382,4 +382,47 @@ uint32_t __fixunssfsi(uint32_t a) {
     return a & SIGN ? 0 : integer_part(a, 0xffffffffu);
 }
 
+// Doubles: no arithmetic, only what passes floats through them
+
+uint64_t __extendsfdf2(uint32_t a) {
+    wide_t x = { 0 };
+    uint32_t m = a & ~SIGN;
+    if (m >= INFINITE) {
+        x.half.high = 0x7ff00000 | (m & 0x7fffff) >> 3;
+        x.half.low = m << 29;
+    } else if (m != 0) {
+        int e = unpack(m, &m);
+        m -= LEADING;
+        x.half.high = (uint32_t)(e - 127 + 1023) << 20 | m >> 10;
+        x.half.low = m << 22;
+    }
+    x.half.high |= a & SIGN;
+    return x.all;
+}
+
+uint32_t __truncdfsf2(uint64_t a) {
+    wide_t x = { a };
+    uint32_t sign = x.half.high & SIGN, fraction = x.half.high & 0xfffff;
+    int e = x.half.high >> 20 & 0x7ff;
+    if (e == 0x7ff) {
+        return fraction | x.half.low ? NAN_BITS : sign | INFINITE;
+    }
+    uint32_t m = LEADING | fraction << 10 | x.half.low >> 22 | (x.half.low << 10 != 0);
+    return e == 0 ? sign : pack(sign, e - 1023 + 127, m);
+}
+
+uint64_t __floatsidf(int32_t n) {
+    if (n == 0) {
+        return 0;
+    }
+    uint32_t m = n < 0 ? -(uint32_t)n : (uint32_t)n;
+    int e = 1023 + 31;
+    for (; !(m & SIGN); --e) {
+        m <<= 1;
+    }
+    m &= ~SIGN;
+    wide_t x = { .half = { m << 21, ((uint32_t)n & SIGN) | (uint32_t)e << 20 | m >> 11 } };
+    return x.all;
+}
+
 #endif

@@ -17,6 +17,8 @@ int __eqsf2(uint32_t, uint32_t), __nesf2(uint32_t, uint32_t), __ltsf2(uint32_t, 
 __gtsf2(uint32_t, uint32_t), __gesf2(uint32_t, uint32_t), __unordsf2(uint32_t, uint32_t);
 uint64_t __muldi3(uint64_t, uint64_t), __ashldi3(uint64_t, int), __lshrdi3(uint64_t, int), __udivdi3(uint64_t, uint64_t),
 __umoddi3(uint64_t, uint64_t);
+uint64_t __extendsfdf2(uint32_t), __floatsidf(int32_t);
+uint32_t __truncdfsf2(uint64_t);
 int64_t __ashrdi3(int64_t, int), __divdi3(int64_t, int64_t), __moddi3(int64_t, int64_t);
 
 static uint64_t state = 88172645463325252u;
@@ -100,6 +102,25 @@ static void floats(void) {
     }
 }
 
+static void doubles(void) {
+    uint32_t a = random_float(0);
+    uint64_t want, wide = (uint64_t)random_float(a) << 32 | (next() & (a & 1 ? 0xffffffffu : 0xe0000000u));
+    if (a & 2) { // exponents that a float has
+        wide = (wide & 0x800fffffffffffffu) | (uint64_t)(1023 - 160 + (a >> 8) % 320) << 52;
+    }
+    double d = of(a);
+    memcpy(&want, &d, 8);
+    if (isnan(d)) {
+        want = __extendsfdf2(a) | (uint64_t)1 << 51; // a NaN stays one
+    }
+    equal("extend", __extendsfdf2(a) | (isnan(d) ? (uint64_t)1 << 51 : 0), want, a, 0);
+    memcpy(&d, &wide, 8);
+    same("truncate", __truncdfsf2(wide), (float)d, (uint32_t)(wide >> 32), (uint32_t)wide);
+    d = (int32_t)a;
+    memcpy(&want, &d, 8);
+    equal("double", __floatsidf((int32_t)a), want, a, 0);
+}
+
 static void integers(void) {
     uint64_t a = random_wide(), b = random_wide() | 1;
     int n = (int)(next() >> 30 & 63);
@@ -126,6 +147,7 @@ int main(int argc, char **argv) {
     long n = argc > 1 ? atol(argv[1]) : 1000000;
     for (long i = 0; i < n; ++i) {
         floats();
+        doubles();
         integers();
     }
     printf("%ld cases\n", n);

@@ -23,6 +23,7 @@ from .records import ITEMSIZE, MAX_LOOPS, TYPECODE, Loop
 ACTIVATIONS = {0: None, 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _BOUNDS = {"RELU": (0.0, None), "RELU_N1_TO_1": (-1.0, 1.0), "RELU6": (0.0, 6.0)}
 _SAME = 0  # tflite.Padding
+FLT_MAX = float(np.finfo(np.float32).max)
 
 
 class Unsupported(Exception):
@@ -210,7 +211,8 @@ def clamp(op: Operator, kind: str, act: str | None = None, in_zp: int = 0) -> di
     """The clamp fields: the activation's bounds in the output's own numbers."""
     low, high = _BOUNDS[act] if act else (None, None)
     if kind == "f":
-        return {"min": -np.inf if low is None else low, "max": np.inf if high is None else high}
+        # Without an activation TFLM still clamps to what is finite.
+        return {"min": -FLT_MAX if low is None else low, "max": FLT_MAX if high is None else high}
     t = op.outputs[0]
     return {
         "in_zp": in_zp,

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""`Model`: a `.hog` file, ready to predict.
+
+    model = hognose.Model("gesture.hog")
+    model.predict(window)           # numbers in, floats out
+    model.predict(window, out=buf)  # the same without allocating
+"""
+
+import gc
+import os
+import sys
+from array import array
+
+from . import hogfile
+
+try:
+    from uctypes import addressof
+except ImportError:  # CPython; CircuitPython, which has no native engine
+    addressof = None
+
+try:
+    from time import ticks_diff, ticks_us
+except ImportError:
+    from time import monotonic_ns
+
+    def ticks_us():
+        return monotonic_ns() // 1000
+
+    def ticks_diff(a, b):
+        return a - b
+
+
+_NEST = (list, tuple)
+_NUMBER = (int, float)
+_DTYPES = {"b": "int8", "f": "float32"}
+# By (sys.implementation._mpy >> 10) & 15.
+_ARCHITECTURES = (
+    "",
+    "x86",
+    "x64",
+    "armv6",
+    "armv6m",
+    "armv7m",
+    "armv7em",
+    "armv7emsp",
+    "armv7emdp",
+    "xtensa",
+    "xtensawin",
+    "rv32imc",
+    "rv64imc",
+)
+
+
+class Model:
+    """A neural network.
+
+    `source` is a path, or the file's content as bytes, bytearray or memoryview, which is used where it
+    lies and must not change; only memory that is not word-aligned is copied. `engine`: "native" (the
+    module `_hognose`), "reference" (plain Python) or None, the best there is. `arena`: a writable buffer
+    of at least `arena_size` bytes to work in; models that do not run at the same time may share one.
+
+    Attributes, lists over the inputs or outputs as in OpenMV's `ml.Model`: `input_shape` (tuples),
+    `input_dtype` (typecodes: b int8, f float32), `input_scale`, `input_zero_point`, and the same for
+    output; further `len` (bytes of the file), `arena_size` (bytes), `ram` (bytes that the model holds:
+    arena, file, buffers), `engine`, `meta` (dict), `name`, `labels` (list or None).
+
+    OSError: no such file. ValueError: the file is damaged or none of ours. MemoryError: says what is
+    needed and free. ImportError: there is no such engine.
+    """
+
+    def __init__(self, source, engine=None, arena=None):
+        self._engine, self.engine = _find_engine(engine)
+        self._meta = self._numbers = None
+        is_path = isinstance(source, str)
+        self._label = source if is_path else "model"
+        self.ram = 0
+        if is_path:
+            self._file = self._read(source)
+        else:
+            self._file = memoryview(source)
+        if self.engine == "native":
+            self._align()
+        self.len = len(self._file)
+        self._state = self._allocate(self._engine.STATE_SIZE)
+        try:
+            self.arena_size = self._engine.load(self._file, self._state)
+        except ValueError as e:
+            raise ValueError("%s: %s" % (self._label, self._explain(e.args[0])))
+        self._arena = self._allocate(self.arena_size) if arena is None else self._check_arena(arena)
+        self._inputs, self._outputs, _ = hogfile.tensors(self._file)
+        self.input_shape, self.input_dtype, self.input_scale, self.input_zero_point = _columns(self._inputs)
+        self.output_shape, self.output_dtype, self.output_scale, self.output_zero_point = _columns(self._outputs)
+
+    def predict(self, window, out=None):
+        """Runs the model on numbers and returns floats.
+
+        `window`: the numbers of the input in row-major order, in any nest of lists and tuples or as a
+        buffer of any typecode (array, memoryview, ndarray); they are quantized where the model is, with
+        rounding and saturation. Of a model with several inputs it is a list or tuple with one of these
+        for each. Returns a flat list of floats, or a list of them where the model has several outputs.
+        `out`: an array of type f (or a list or tuple of arrays) to fill and return instead.
+        ValueError, TypeError: what was expected and what was given.
+        """
+        inputs = self._inputs
+        if len(inputs) == 1:
+            self._write(0, window)
+        else:
+            if not isinstance(window, _NEST) or len(window) != len(inputs):
+                raise ValueError("expected a list of %d inputs, given %s" % (len(inputs), _describe(window)))
+            for i in range(len(inputs)):
+                self._write(i, window[i])
+        self._engine.invoke(self._state, self._arena, None, None)
+        return self._read_outputs(out)
+
+    def invoke(self, raw_in=None, raw_out=None):
+        """Runs the model on the tensors' own bytes: quantized where the model is.
+
+        Each is a buffer of exactly the tensor's bytes, or a list or tuple of them where there are
+        several, or None: then nothing is copied. ValueError where sizes do not match.
+        """
+        self._engine.invoke(self._state, self._arena, raw_in, raw_out)
+
+    def profile(self):
+        """Runs operator by operator on what the inputs hold: a list of (operator, microseconds)."""
+        run, state, arena = self._engine.run, self._state, self._arena
+        result = []
+        for i, name in enumerate(hogfile.operators(self._file)):
+            start = ticks_us()
+            run(state, arena, i, i + 1)
+            result.append((name, ticks_diff(ticks_us(), start)))
+        return result
+
+    @property
+    def meta(self):
+        """The file's META section: name, names of inputs and outputs, labels, the user's own keys."""
+        if self._meta is None:
+            self._meta = hogfile.meta(self._file)
+        return self._meta
+
+    @property
+    def name(self):
+        return self.meta.get("name", "")
+
+    @property
+    def labels(self):
+        return self.meta.get("labels")
+
+    def summary(self):
+        """All that there is to know, as text of several lines."""
+        lines = ["%s: %d bytes, %s engine" % (self.name or self._label, self.len, self.engine)]
+        for what, tensors in (("input", self._inputs), ("output", self._outputs)):
+            names = self.meta.get(what + "s", ())
+            for i, t in enumerate(tensors):
+                text = "%s %d: %s" % (what, i, _describe_tensor(t))
+                if t.dtype == "b":
+                    text += ", scale %g, zero point %d" % (t.scale, t.zero_point)
+                lines.append(text + (", " + names[i] if i < len(names) else ""))
+        if self.labels:
+            lines.append("labels: " + ", ".join(self.labels))
+        lines.append("operators: " + " ".join(hogfile.operators(self._file)))
+        lines.append("RAM: %d bytes, of these %d arena" % (self.ram, self.arena_size))
+        return "\n".join(lines)
+
+    def __repr__(self):
+        if self._file is None:
+            return "<Model %s: closed>" % self._label
+        return "<Model %s: %s engine, %s to %s%s, %d bytes of RAM>" % (
+            self.name or self._label,
+            self.engine,
+            " + ".join([_describe_tensor(t) for t in self._inputs]),
+            " + ".join([_describe_tensor(t) for t in self._outputs]),
+            " (" + ", ".join(self.labels) + ")" if self.labels else "",
+            self.ram,
+        )
+
+    def deinit(self):
+        """Lets go of all memory; the model is of no use afterwards."""
+        self._file = self._state = self._arena = self._numbers = None
+        self.ram = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.deinit()
+
+    # Memory.
+
+    def _allocate(self, n):
+        self.ram += n
+        try:
+            return bytearray(n)
+        except MemoryError:
+            gc.collect()
+        try:
+            return bytearray(n)
+        except MemoryError:
+            raise MemoryError(
+                "%s needs %d bytes in one piece; %s" % (self._label, n, _free() or "they are not there")
+            )
+
+    def _read(self, path):
+        """The file as a memoryview: in place in ROMFS, else a copy in RAM."""
+        try:
+            size = os.stat(path)[6]
+            file = open(path, "rb")
+        except OSError as e:
+            raise OSError(e.args[0], "cannot open %s" % path)
+        with file:
+            try:
+                return memoryview(file)
+            except TypeError:
+                pass
+            # The header states the arena, so that all is known before anything large is allocated.
+            head = file.read(hogfile.HEADER_SIZE)
+            need = size + hogfile.arena_size(head)
+            gc.collect()
+            if hasattr(gc, "mem_free") and need > gc.mem_free():
+                raise MemoryError("%s needs %d bytes (file and arena), %d are free" % (path, need, gc.mem_free()))
+            data = memoryview(self._allocate(size))
+            data[: len(head)] = head
+            if file.readinto(data[len(head) :]) != size - len(head):
+                raise OSError("cannot read all of %s" % path)
+            return data
+
+    def _align(self):
+        """The engine reads words in place."""
+        if addressof:
+            aligned = addressof(self._file) % 4 == 0
+        else:
+            aligned = isinstance(self._file.obj, bytes) and self._file.nbytes == len(self._file.obj)
+        if not aligned:
+            copy = memoryview(self._allocate(len(self._file)))
+            copy[:] = self._file
+            self._file = copy
+
+    def _check_arena(self, arena):
+        if len(arena) < self.arena_size:
+            raise ValueError("the arena has %d bytes, the model needs %d" % (len(arena), self.arena_size))
+        return arena
+
+    def _explain(self, error):
+        if bytes(self._file[4:8]) == b"TFL3":
+            return "this is a .tflite file: convert it with `hognose pack`"
+        return error
+
+    # Inputs and outputs.
+
+    def _write(self, i, window):
+        if not isinstance(window, _NEST):
+            try:
+                return self._engine.write(self._state, self._arena, i, window)
+            except ValueError:
+                pass  # not a buffer, or not such a one: number by number then
+        if self._numbers is None:
+            self._numbers = [None] * len(self._inputs)
+        numbers = self._numbers[i]
+        if numbers is None:
+            n = self._inputs[i].size
+            numbers = self._numbers[i] = array("f", bytes(4 * n))
+            self.ram += 4 * n
+        if _flatten(window, numbers, 0, i) != len(numbers):
+            _fail(i, len(numbers), window)
+        self._engine.write(self._state, self._arena, i, numbers)
+
+    def _read_outputs(self, out):
+        outputs = self._outputs
+        if len(outputs) == 1:
+            if out is not None:
+                self._engine.read(self._state, self._arena, 0, out)
+                return out
+            return self._floats(0)
+        if out is None:
+            return [self._floats(i) for i in range(len(outputs))]
+        if len(out) != len(outputs):
+            raise ValueError("expected a list of %d outputs, given %d" % (len(outputs), len(out)))
+        for i in range(len(outputs)):
+            self._engine.read(self._state, self._arena, i, out[i])
+        return out
+
+    def _floats(self, i):
+        floats = array("f", bytes(4 * self._outputs[i].size))
+        self._engine.read(self._state, self._arena, i, floats)
+        return list(floats)
+
+
+def _find_engine(name):
+    """The engine and its name."""
+    if name not in (None, "native", "reference"):
+        raise ValueError('engine is "native", "reference" or None, not %r' % name)
+    if name != "reference":
+        try:
+            import _hognose
+
+            return _hognose, "native"
+        except (ImportError, ValueError) as e:  # ValueError: a .mpy for another architecture or version
+            if name:
+                raise ImportError(_how_to_install(e))
+    from .reference import Reference
+
+    return Reference(), "reference"
+
+
+def _how_to_install(error):
+    mpy = getattr(sys.implementation, "_mpy", None)
+    if mpy is None:
+        return "no native engine here (%s): install hognose with pip, or use engine='reference'" % error
+    architecture = mpy >> 10 & 15
+    if architecture == 0:
+        return "this MicroPython cannot load native modules (%s): use engine='reference'" % error
+    return "no native engine (%s): copy %s_%d.%d/_hognose.mpy to the board's /lib, or use engine='reference'" % (
+        error,
+        _ARCHITECTURES[architecture],
+        mpy & 255,
+        mpy >> 8 & 3,
+    )
+
+
+def _free():
+    return "%d are free, but scattered" % gc.mem_free() if hasattr(gc, "mem_free") else ""
+
+
+def _columns(tensors):
+    return (
+        [t.shape for t in tensors],
+        [t.dtype for t in tensors],
+        [t.scale for t in tensors],
+        [t.zero_point for t in tensors],
+    )
+
+
+def _describe_tensor(t):
+    return "%s %s" % (t.shape, _DTYPES[t.dtype])
+
+
+def _flatten(window, numbers, at, i):
+    """Fills the array `numbers` from `at` on; returns where it ended. Allocates nothing for lists."""
+    if isinstance(window, _NUMBER):
+        window = (window,)
+    for x in window:
+        if isinstance(x, _NUMBER):
+            if at == len(numbers):
+                return -1
+            numbers[at] = x
+            at += 1
+        else:
+            at = _flatten(x, numbers, at, i)
+            if at < 0:
+                return at
+    return at
