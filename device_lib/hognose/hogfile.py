@@ -50,6 +50,11 @@ class Tensor:
         return self.size * (4 if self.dtype == "f" else 1)
 
 
+def arena_size(head):
+    """What the header states; 0 where it is none."""
+    return struct.unpack_from("<I", head, 16)[0] if len(head) >= HEADER_SIZE else 0
+
+
 def section(file, tag):
     """Offset and length of the section `tag` (bytes)."""
     for at in range(HEADER_SIZE, HEADER_SIZE + ENTRY_SIZE * struct.unpack_from("<H", file, 6)[0], ENTRY_SIZE):

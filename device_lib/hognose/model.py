@@ -15,11 +15,6 @@ from array import array
 from . import hogfile
 
 try:
-    from uctypes import addressof
-except ImportError:  # CPython; CircuitPython, which has no native engine
-    addressof = None
-
-try:
     from time import ticks_diff, ticks_us
 except ImportError:
     from time import monotonic_ns
@@ -72,21 +67,18 @@ class Model:
     def __init__(self, source, engine=None, arena=None):
         self._engine, self.engine = _find_engine(engine)
         self._meta = self._numbers = None
-        is_path = isinstance(source, str)
-        self._label = source if is_path else "model"
         self.ram = 0
-        if is_path:
+        if hasattr(source, "__fspath__"):
+            source = str(source)
+        if isinstance(source, str):
+            self._label = source
             self._file = self._read(source)
         else:
-            self._file = memoryview(source)
-        if self.engine == "native":
-            self._align()
+            self._label = "model"
+            self._file = _bytes_view(source)
         self.len = len(self._file)
         self._state = self._allocate(self._engine.STATE_SIZE)
-        try:
-            self.arena_size = self._engine.load(self._file, self._state)
-        except ValueError as e:
-            raise ValueError("%s: %s" % (self._label, self._explain(e.args[0])))
+        self.arena_size = self._load()
         self._arena = self._allocate(self.arena_size) if arena is None else self._check_arena(arena)
         self._inputs, self._outputs, _ = hogfile.tensors(self._file)
         self.input_shape, self.input_dtype, self.input_scale, self.input_zero_point = _columns(self._inputs)
@@ -196,9 +188,8 @@ class Model:
         try:
             return bytearray(n)
         except MemoryError:
-            raise MemoryError(
-                "%s needs %d bytes in one piece; %s" % (self._label, n, _free() or "they are not there")
-            )
+            free = ", %d are free" % gc.mem_free() if hasattr(gc, "mem_free") else ""
+            raise MemoryError("%s needs %d bytes in one piece%s" % (self._label, n, free))
 
     def _read(self, path):
         """The file as a memoryview: in place in ROMFS, else a copy in RAM."""
@@ -224,26 +215,25 @@ class Model:
                 raise OSError("cannot read all of %s" % path)
             return data
 
-    def _align(self):
-        """The engine reads words in place."""
-        if addressof:
-            aligned = addressof(self._file) % 4 == 0
-        else:
-            aligned = isinstance(self._file.obj, bytes) and self._file.nbytes == len(self._file.obj)
-        if not aligned:
-            copy = memoryview(self._allocate(len(self._file)))
+    def _load(self):
+        """The engine checks the file; returns the arena's size."""
+        try:
+            return self._engine.load(self._file, self._state)
+        except ValueError as e:
+            error = e.args[0]
+        if "address" in error:  # it reads words in place: what lies at an odd one is copied
+            copy = memoryview(self._allocate(self.len))
             copy[:] = self._file
             self._file = copy
+            return self._load()
+        if bytes(self._file[4:8]) == b"TFL3":
+            error = "this is a .tflite file: convert it with `hognose pack`"
+        raise ValueError("%s: %s" % (self._label, error))
 
     def _check_arena(self, arena):
         if len(arena) < self.arena_size:
             raise ValueError("the arena has %d bytes, the model needs %d" % (len(arena), self.arena_size))
         return arena
-
-    def _explain(self, error):
-        if bytes(self._file[4:8]) == b"TFL3":
-            return "this is a .tflite file: convert it with `hognose pack`"
-        return error
 
     # Inputs and outputs.
 
@@ -260,8 +250,15 @@ class Model:
             n = self._inputs[i].size
             numbers = self._numbers[i] = array("f", bytes(4 * n))
             self.ram += 4 * n
-        if _flatten(window, numbers, 0, i) != len(numbers):
-            _fail(i, len(numbers), window)
+        try:
+            filled = _flatten((window,) if isinstance(window, _NUMBER) else window, numbers, 0)
+        except IndexError:
+            filled = -1
+        except TypeError:
+            raise TypeError("input %d: expected numbers, given %s" % (i, _describe(window)))
+        if filled != len(numbers):
+            given = "more" if filled < 0 else filled
+            raise ValueError("input %d: expected %d numbers %s, given %s" % (i, len(numbers), self.input_shape[i], given))
         self._engine.write(self._state, self._arena, i, numbers)
 
     def _read_outputs(self, out):
@@ -317,10 +314,6 @@ def _how_to_install(error):
     )
 
 
-def _free():
-    return "%d are free, but scattered" % gc.mem_free() if hasattr(gc, "mem_free") else ""
-
-
 def _columns(tensors):
     return (
         [t.shape for t in tensors],
@@ -330,22 +323,37 @@ def _columns(tensors):
     )
 
 
+def _describe(window):
+    """What somebody handed over: its type, with the number of items where it has one."""
+    name = type(window).__name__
+    return "%s of %d" % (name, len(window)) if isinstance(window, _NEST) else name
+
+
+def _bytes_view(source):
+    view = memoryview(source)
+    return view.cast("B") if hasattr(view, "cast") and (view.ndim != 1 or view.format != "B") else view
+
+
 def _describe_tensor(t):
     return "%s %s" % (t.shape, _DTYPES[t.dtype])
 
 
-def _flatten(window, numbers, at, i):
-    """Fills the array `numbers` from `at` on; returns where it ended. Allocates nothing for lists."""
-    if isinstance(window, _NUMBER):
-        window = (window,)
-    for x in window:
-        if isinstance(x, _NUMBER):
-            if at == len(numbers):
-                return -1
-            numbers[at] = x
+def _flatten(x, numbers, at):
+    """Copies a nest of numbers to the array from `at` on, and returns where it ended; lists need no memory."""
+    if not isinstance(x, _NEST):
+        try:
+            x = None if isinstance(x, str) else iter(x)
+        except TypeError:
+            x = None
+    if x is None:
+        raise TypeError("not a number")
+    for v in x:
+        if isinstance(v, _NEST):
+            at = _flatten(v, numbers, at)
+            continue
+        try:
+            numbers[at] = v
             at += 1
-        else:
-            at = _flatten(x, numbers, at, i)
-            if at < 0:
-                return at
+        except TypeError:
+            at = _flatten(v, numbers, at)
     return at

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define HOG_VERSION (1)
-#define HOG_ALIGN (16)          // of the file in memory (4 suffices) and of the arena
+#define HOG_ALIGN (16)          // of file and arena in memory; 4 suffices
 
 #define HOG_FEATURE_INT8 (1u << 0)
 #define HOG_FEATURE_FLOAT32 (1u << 1)
@@ -73,7 +73,7 @@ typedef struct {
     uint32_t params;    // ref into DATA: int32 bias[out_c], int32 multiplier[scales], int8 shift[scales]
                         // or float bias[out_c]
     uint32_t scratch;   // arena ref of a patch, k_h * k_w * in_c / groups elements, or HOG_NONE where
-                        // every patch lies in the input as it is (and always for DEPTHWISE)
+                        // every patch lies in the input as it is (and always for DEPTHWISE and float32)
     uint32_t in_c, out_c;
     uint16_t batch, in_h, in_w, out_h, out_w, k_h, k_w, groups;
     uint16_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w; // pad: rows above, columns left

@@ -14,7 +14,7 @@ One byte goes to stdout for each sample that is done.
 import sys
 from array import array
 
-from hognose import Model
+from hognose import Model, hogfile
 
 _ITEM = {"b": 1, "f": 4}
 
@@ -24,20 +24,30 @@ def run(model, mode, source, sink, done):
     numbers = mode == "numbers"
     inputs = _buffers(model.input_shape, model.input_dtype, numbers)
     outputs = _buffers(model.output_shape, model.output_dtype, numbers)
+    # One tensor goes without a list around it.
+    given = inputs if len(inputs) > 1 else inputs[0]
+    taken = outputs if len(outputs) > 1 else outputs[0]
     while _fill(source, inputs):
         if mode == "layers":
-            model.invoke(inputs, None, 0)
-            for i in range(model.operators):
-                model.invoke(None, None, 1)
-                sink.write(model.arena)
-        elif numbers:
-            model.predict(inputs, out=outputs)
+            _layers(model, inputs, sink)
         else:
-            model.invoke(inputs, outputs)
-        if mode != "layers":
+            if numbers:
+                model.predict(given, out=taken)
+            else:
+                model.invoke(given, taken)
             for buffer in outputs:
                 sink.write(buffer)
         done()
+
+
+def _layers(model, inputs, sink):
+    # The engine's own functions: the public interface has no use for half an inference.
+    engine, state, arena = model._engine, model._state, memoryview(model._arena)
+    for tensor, buffer in zip(model._inputs, inputs):
+        arena[tensor.ref : tensor.ref + tensor.nbytes()] = bytes(buffer)
+    for i in range(len(hogfile.operators(model._file))):
+        engine.run(state, model._arena, i, i + 1)
+        sink.write(arena[: model.arena_size])
 
 
 def _buffers(shapes, dtypes, numbers):
@@ -53,8 +63,7 @@ def _buffers(shapes, dtypes, numbers):
 
 def _fill(source, buffers):
     for buffer in buffers:
-        view = memoryview(buffer).cast("B") if hasattr(memoryview, "cast") else memoryview(buffer)
-        if not source.readinto(view):
+        if not source.readinto(buffer):
             return False
     return True
 

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// fuzz_load COUNT SEED FILE.hog …: loads COUNT mutations of the files and runs those that load.
+//
+// Buffers are of exactly the file's and the arena's length, so that AddressSanitizer sees a single
+// byte outside. The same arguments do the same again. Seeds must load.
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hog.h"
+
+#define HEADER_SIZE (24)
+#define ENTRY_SIZE (12)
+#define MAX_ARENA (1u << 20)
+#define MAX_WORK (2e6)      // innermost steps of one run
+
+static uint32_t random_state;
+
+static uint32_t below(uint32_t n) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return n ? random_state % n : 0;
+}
+
+typedef struct {
+    uint8_t *bytes;
+    size_t length;
+} file_t;
+
+static uint32_t get32(const uint8_t *p) {
+    uint32_t x;
+    memcpy(&x, p, 4);
+    return x;
+}
+
+static void put32(uint8_t *p, uint32_t x) {
+    memcpy(p, &x, 4);
+}
+
+static uint32_t crc32(const uint8_t *p, size_t n) {
+    uint32_t crc = ~0u;
+    while (n-- != 0) {
+        crc ^= *p++;
+        for (int i = 0; i < 8; ++i) {
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+        }
+    }
+    return ~crc;
+}
+
+static void *must(void *p) {
+    if (!p) {
+        perror("fuzz_load");
+        exit(2);
+    }
+    return p;
+}
+
+static file_t read_file(const char *path) {
+    FILE *f = must(fopen(path, "rb"));
+    file_t file = {must(malloc(1 << 20)), 0};
+    file.length = fread(file.bytes, 1, 1 << 20, f);
+    fclose(f);
+    return file;
+}
+
+// A place to change: mostly in the plan, where the meaning is, sometimes in header or table, or anywhere.
+static size_t somewhere(const file_t *f) {
+    unsigned kind = below(10);
+    if (kind == 0 || f->length < HEADER_SIZE + 3 * ENTRY_SIZE) {
+        return below((uint32_t)f->length);
+    }
+    if (kind == 1) {
+        return below(HEADER_SIZE + 3 * ENTRY_SIZE);
+    }
+    for (unsigned i = 0; i < 3; ++i) {
+        const uint8_t *entry = f->bytes + HEADER_SIZE + i * ENTRY_SIZE;
+        size_t offset = get32(entry + 4), length = get32(entry + 8);
+        if (memcmp(entry, "PLAN", 4) == 0 && offset < f->length && length <= f->length - offset) {
+            return offset + below((uint32_t)length);
+        }
+    }
+    return below((uint32_t)f->length);
+}
+
+static void mutate(file_t *f) {
+    static const uint32_t interesting[] = {
+        0, 1, 2, 3, 4, 7, 16, 31, 32, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 0x7ffffffe, 0x7fffffff,
+        0x80000000, 0x80000001, 0xfffffffe, 0xffffffff, 0x7f800000, 0x7fc00000, 0xff800000,
+    };
+    uint32_t value = interesting[below(sizeof(interesting) / sizeof(interesting[0]))];
+    size_t at = somewhere(f), word = at & ~(size_t)3, half = at & ~(size_t)1;
+    if (f->length == 0) {
+        return;
+    }
+    switch (below(9)) {
+        case 0:
+            f->bytes[at] ^= (uint8_t)(1u << below(8));
+            break;
+        case 1:
+            f->bytes[at] = (uint8_t)value;
+            break;
+        case 2:
+            if (half + 2 <= f->length) {
+                memcpy(f->bytes + half, &value, 2);
+            }
+            break;
+        case 3:
+            if (word + 4 <= f->length) {
+                put32(f->bytes + word, value);
+            }
+            break;
+        case 4:
+            if (word + 4 <= f->length) {
+                put32(f->bytes + word, get32(f->bytes + word) + below(33) - 16);
+            }
+            break;
+        case 5: // small steps, which more often make sense
+            f->bytes[at] = (uint8_t)(f->bytes[at] + below(5) - 2);
+            break;
+        case 6: // one field becomes another
+            if (word + 4 <= f->length) {
+                size_t from = somewhere(f) & ~(size_t)3;
+                if (from + 4 <= f->length) {
+                    put32(f->bytes + word, get32(f->bytes + from));
+                }
+            }
+            break;
+        case 7:
+            if (below(8) == 0) {
+                f->length = below((uint32_t)f->length + 1);
+            }
+            break;
+        default: // an arena that is too small for what is in it
+            if (f->length >= HEADER_SIZE && below(4) == 0) {
+                put32(f->bytes + 16, below(get32(f->bytes + 16) % MAX_ARENA + 2));
+            }
+            break;
+    }
+}
+
+// Makes length and checksum right, so that the rest is looked at.
+static void seal(file_t *f) {
+    if (f->length >= HEADER_SIZE) {
+        put32(f->bytes + 8, (uint32_t)f->length);
+        put32(f->bytes + 12, crc32(f->bytes + 16, f->length - 16));
+    }
+}
+
+// Innermost steps of one run, more or less.
+static double work(const hog_t *h) {
+    double sum = 0;
+    const hog_op_t *op = h->op;
+    for (unsigned i = 0; i < h->ops; ++i, op += op->words) {
+        const hog_conv_t *c = (const void *)op;
+        const hog_pool_t *p = (const void *)op;
+        double n = h->arena_size;
+        if (op->code == HOG_CONV || op->code == HOG_DEPTHWISE) {
+            n = (double)c->batch * c->out_h * c->out_w * c->out_c * c->k_h * c->k_w * (c->in_c / c->groups);
+        } else if (op->code == HOG_AVERAGE_POOL || op->code == HOG_MAX_POOL) {
+            n = (double)p->batch * p->out_h * p->out_w * p->channels * p->k_h * p->k_w;
+        }
+        sum += n;
+    }
+    return sum;
+}
+
+static unsigned long loaded, ran;
+
+// Exactly sized copies of file and arena, used once.
+static void try_file(const file_t *f) {
+    uint8_t *file = must(malloc(f->length ? f->length : 1));
+    memcpy(file, f->bytes, f->length);
+    hog_t h;
+    unsigned where;
+    const char *error = hog_load(&h, file, f->length, &where);
+    if (!error) {
+        ++loaded;
+        if (h.arena_size <= MAX_ARENA && work(&h) <= MAX_WORK) {
+            ++ran;
+            uint8_t *arena = must(malloc(h.arena_size ? h.arena_size : 1));
+            for (uint32_t i = 0; i < h.arena_size; ++i) {
+                arena[i] = (uint8_t)below(256);
+            }
+            hog_invoke(&h, arena);
+            free(arena);
+        }
+    } else if (!*error) {
+        fprintf(stderr, "an error without words\n");
+        exit(1);
+    }
+    free(file);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 4) {
+        fprintf(stderr, "usage: fuzz_load COUNT SEED FILE.hog …\n");
+        return 2;
+    }
+    unsigned long count = strtoul(argv[1], NULL, 0);
+    random_state = (uint32_t)strtoul(argv[2], NULL, 0) * 2654435761u + 1;
+    unsigned files = (unsigned)argc - 3;
+    file_t *seeds = must(calloc(files, sizeof(file_t)));
+    for (unsigned i = 0; i < files; ++i) {
+        seeds[i] = read_file(argv[3 + i]);
+        try_file(&seeds[i]);
+    }
+    if (loaded != files) {
+        fprintf(stderr, "%lu of %u files do not load\n", files - loaded, files);
+        return 1;
+    }
+    loaded = ran = 0;
+    uint8_t *bytes = must(malloc(1 << 20));
+    for (unsigned long i = 0; i < count; ++i) {
+        const file_t *seed = &seeds[below(files)];
+        file_t f = {bytes, seed->length};
+        memcpy(bytes, seed->bytes, seed->length);
+        for (unsigned n = 1 + below(4); n != 0; --n) {
+            mutate(&f);
+        }
+        if (below(32) != 0) {
+            seal(&f);
+        }
+        try_file(&f);
+    }
+    printf("%lu mutations of %u files: %lu loaded, %lu ran\n", count, files, loaded, ran);
+    for (unsigned i = 0; i < files; ++i) {
+        free(seeds[i].bytes);
+    }
+    free(seeds);
+    free(bytes);
+    return 0;
+}

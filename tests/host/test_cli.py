@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The command `hognose` as its user sees it: exit codes, one line of error, files whole or not at all."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tflite_builder import Builder
+
+from hognose_tools import samples, verify
+from hognose_tools.compiler import compile_tflite
+from hognose_tools.oracle import Oracle
+
+
+def hognose(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "hognose_tools", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def fails(*arguments: object, words: str = "") -> str:
+    """The one line on stderr of a command that must exit with 2."""
+    result = hognose(*arguments)
+    assert result.returncode == 2, result
+    assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr, result.stderr
+    assert words in result.stderr
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def tflite() -> bytes:
+    """A convolution and a dense layer, int8."""
+    chance = np.random.default_rng(3)
+    b = Builder()
+    x = b.tensor((1, 6, 6, 2), "int8", scale=0.05, zero_point=-5, name="serving_default_x:0")
+    w = b.const(chance.integers(-127, 128, (3, 3, 3, 2), np.int8), scale=[0.01, 0.02, 0.03])
+    y = b.tensor((1, 6, 6, 3), "int8", scale=0.1, zero_point=4, name="conv/Relu")
+    b.op("CONV_2D", [x, w, None], y, padding="SAME", stride_h=1, stride_w=1, activation="RELU")
+    flat = b.tensor((1, 108), "int8", scale=0.1, zero_point=4)
+    b.op("RESHAPE", [y], flat, new_shape=np.array([1, 108], np.int32))
+    v = b.const(chance.integers(-127, 128, (4, 108), np.int8), scale=0.004)
+    z = b.tensor((1, 4), "int8", scale=0.2, name="dense")
+    b.op("FULLY_CONNECTED", [flat, v, None], z)
+    return b.build([x], [z])
+
+
+@pytest.fixture
+def packed(tflite, tmp_path):
+    (tmp_path / "m.tflite").write_bytes(tflite)
+    result = hognose("pack", tmp_path / "m.tflite", "-o", tmp_path / "m.hog", "--labels", "a,b,c,d", "--meta", "rate=10")
+    assert result.returncode == 0, result.stderr
+    return tmp_path
+
+
+def test_pack_then_inspect(packed):
+    facts = json.loads(hognose("inspect", packed / "m.hog", "--json").stdout)
+    assert facts["format"] == "hog" and facts["name"] == "m"
+    assert facts["meta"] == {"labels": ["a", "b", "c", "d"], "rate": 10}
+    assert facts["macs"] == 36 * 3 * 18 + 108 * 4
+    assert facts["file_size"] == facts["hog_size"] == (packed / "m.hog").stat().st_size
+    assert facts["inputs"] == [
+        {"name": "x", "shape": [1, 6, 6, 2], "dtype": "int8", "scale": pytest.approx(0.05), "zero_point": -5}
+    ]
+    assert [layer["name"] for layer in facts["layers"]] == ["CONV", "CONV"]
+
+
+def test_inspect_tflite_names_layers_and_shows_the_plan(packed):
+    facts = json.loads(hognose("inspect", packed / "m.tflite", "--json").stdout)
+    assert [layer["operator"] for layer in facts["layers"]] == ["CONV_2D", "FULLY_CONNECTED"]
+    assert facts["layers"][0]["layer"] == "conv/Relu"
+    assert facts["arena_lower_bound"] <= facts["arena_size"]
+    assert all(b["offset"] + b["size"] <= facts["arena_size"] for b in facts["arena_plan"])
+    table = hognose("inspect", packed / "m.tflite").stdout
+    assert "FULLY_CONNECTED" in table and "x" in table and f"{facts['macs']:,}" in table
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_run_raw_is_tflm(packed, tflite, engine):
+    x = np.random.default_rng(0).integers(-128, 128, (5, 1, 6, 6, 2), np.int8)
+    np.savez(packed / "in.npz", **{"0": x})
+    result = hognose("run", packed / "m.hog", "--inputs", packed / "in.npz", "--outputs", packed / "out.npz",
+                     "--engine", engine, "--raw")
+    assert result.returncode == 0, result.stderr
+    oracle = Oracle(tflite)
+    expected = np.stack([oracle.run([a])[0] for a in x])
+    with np.load(packed / "out.npz") as out:
+        assert out.files == ["0"] and out["0"].dtype == np.int8
+        np.testing.assert_array_equal(out["0"], expected)
+
+
+def test_run_numbers_quantizes_and_dequantizes(packed, tflite):
+    x = np.random.default_rng(0).normal(0, 3, (5, 6, 6, 2))  # the batch axis may be missing
+    np.savez(packed / "in.npz", **{"0": x})
+    assert hognose("run", packed / "m.hog", "--inputs", packed / "in.npz", "--outputs", packed / "out.npz").returncode == 0
+    ratio = (x.astype(np.float32) / np.float32(0.05)).astype(float)
+    q = np.clip(np.sign(ratio) * np.floor(np.abs(ratio) + 0.5) - 5, -128, 127).astype(np.int8)
+    oracle = Oracle(tflite)
+    expected = np.stack([oracle.run([a[None]])[0] for a in q]).astype(np.float32) * np.float32(0.2)
+    with np.load(packed / "out.npz") as out:
+        np.testing.assert_array_equal(out["0"], expected)
+
+
+def test_verify_agrees(packed):
+    for engine in ("native", "reference"):
+        result = hognose("verify", packed / "m.tflite", "--engine", engine, "--samples", 4)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_verify_names_the_first_layer_that_differs(tflite):
+    """A model whose second layer was changed after packing is caught, and there."""
+    compiled = compile_tflite(tflite)
+    step = compiled.lowered.steps[1]
+    other = compile_tflite(_with_other_dense(tflite))
+    compiled.hog = other.hog
+    inputs = samples.random(verify.disassemble(compiled.hog).inputs, 3)
+    said = verify.verify(tflite, compiled, inputs, "native", "cpython")
+    assert said is not None and said.startswith("sample 0, output 0: ")
+    assert f"First layer that differs: {step.operator.label}" in said
+
+
+def _with_other_dense(tflite: bytes) -> bytes:
+    """The same model with one byte of the dense weights changed."""
+    compiled = compile_tflite(tflite)
+    weights = compiled.lowered.steps[1].fields["weights"].data
+    at = tflite.index(weights)
+    changed = bytearray(tflite)
+    changed[at : at + 108] = bytes((b + 64) & 255 for b in changed[at : at + 108])
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["dance"], "dance"),
+        (["pack", "absent.tflite", "-o", "x.hog"], "cannot read absent.tflite"),
+        (["pack", "m.tflite"], "-o"),
+        (["pack", "m.tflite", "-o", "absent/x.hog"], "cannot write absent"),
+        (["pack", "m.tflite", "-o", "x.hog", "--labels", "a,b"], "2 labels"),
+        (["pack", "m.tflite", "-o", "x.hog", "--labels", "a,,c,d"], "empty"),
+        (["pack", "m.tflite", "-o", "x.hog", "--meta", "novalue"], "KEY=VALUE"),
+        (["pack", "m.tflite", "-o", "x.hog", "--meta", "name=x"], "name"),
+        (["pack", "m.hog", "-o", "x.hog"], "TFL3"),
+        (["inspect", "text"], "TFL3"),
+        (["inspect", "damaged.hog"], "checksum"),
+        (["run", "m.hog", "--inputs", "text", "--outputs", "x.npz"], "no .npz"),
+        (["run", "m.hog", "--inputs", "keys.npz", "--outputs", "x.npz"], "name them"),
+        (["run", "m.hog", "--inputs", "shape.npz", "--outputs", "x.npz"], "expected [samples, 1, 6, 6, 2]"),
+        (["run", "m.hog", "--inputs", "float.npz", "--outputs", "x.npz", "--raw"], "raw int8"),
+        (["run", "m.hog", "--inputs", "large.npz", "--outputs", "x.npz", "--raw"], "beyond int8"),
+        (["verify", "m.tflite", "--samples", "0"], "at least 1"),
+        (["verify", "m.tflite", "--engine", "magic"], "magic"),
+    ],
+)
+def test_errors_are_one_line_and_write_nothing(packed, monkeypatch, arguments, words):
+    monkeypatch.chdir(packed)
+    (packed / "text").write_text("no model")
+    damaged = bytearray((packed / "m.hog").read_bytes())
+    damaged[200] ^= 1
+    (packed / "damaged.hog").write_bytes(damaged)
+    np.savez("keys.npz", x=np.zeros((1, 6, 6, 2)))
+    np.savez("shape.npz", **{"0": np.zeros((1, 5, 6, 2))})
+    np.savez("float.npz", **{"0": np.zeros((1, 6, 6, 2))})
+    np.savez("large.npz", **{"0": np.full((1, 6, 6, 2), 300)})
+    fails(*arguments, words=words)
+    assert not list(packed.glob("x.*")) and not list(packed.glob(".x*"))
+
+
+def test_an_old_file_stays_until_the_new_one_is_whole(packed):
+    before = (packed / "m.hog").read_bytes()
+    fails("pack", packed / "m.tflite", "-o", packed / "m.hog", "--labels", "a")
+    assert (packed / "m.hog").read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", ["train", "quantize", "pack", "inspect", "run", "verify"])
+def test_every_verb_has_help(verb):
+    result = hognose(verb, "--help")
+    assert result.returncode == 0 and f"hognose {verb}" in result.stdout.replace("__main__.py", "hognose")
