@@ -9,10 +9,12 @@ converter aborts on some models and writes to the terminal as it likes.
 from __future__ import annotations
 
 import argparse
+import itertools
 import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import datasets, files
+from .compiler.reader import read_tflite
 from .errors import UserError
 from .progress import bar
 from .quiet_tensorflow import tensorflow
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 TYPES = ("int8", "16x8", "float32")
 SUFFIXES = (".keras", ".h5")
 MAX_EXAMPLES = 500  # more hardly move a range
+TRIES = 4  # the converter leaves a SPLIT of an unrolled LSTM in float on some calls and not on others
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D")
 
 
@@ -55,6 +59,12 @@ def main(args: argparse.Namespace) -> int:
     tflite = quantize(args.model, representative, args.type)
     files.write(args.output, tflite)
     print(f"{args.output}: {len(tflite)} bytes, {args.type}")
+    for channel in coarse_channels(representative[0]) if args.type == "int8" and representative else []:
+        print(
+            f"note: channel {channel} is so small beside the others that int8 hardly sees it: give it a larger "
+            "unit (degrees instead of radians), or use --type 16x8",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -84,7 +94,10 @@ def quantize(
         if isinstance(model, str | Path):
             if Path(model).suffix not in SUFFIXES:
                 raise UserError(f"{model}: a Keras model's file name ends in {' or '.join(SUFFIXES)}")
-            (folder / f"model{Path(model).suffix}").write_bytes(files.read(model))
+            content = files.read(model)
+            if not zipfile.is_zipfile(model) and not content.startswith(b"\x89HDF"):
+                raise UserError(f"{model} is no Keras model; write it with model.save()")
+            (folder / f"model{Path(model).suffix}").write_bytes(content)
         else:
             _export(model, folder)
         np.savez(
@@ -94,8 +107,11 @@ def quantize(
         )
         _convert_apart(folder, type, len(arrays[0]) if arrays else 0)
         tflite = (folder / "model.tflite").read_bytes()
-    if type != "float32":
-        _refuse_float(tflite, type)
+    floats = _float_operators(tflite) if type != "float32" else []
+    if floats:
+        raise UserError(
+            f"TensorFlow has no {type} version of {', '.join(floats)}; use another layer there, or --type float32"
+        )
     return tflite
 
 
@@ -115,6 +131,15 @@ def _load_representative(source: str, window: int | None, hop: int | None) -> li
     if len(arrays) == 1:
         return list(arrays.values())
     raise UserError(f'{source} has {", ".join(arrays) or "no arrays"}; name the inputs x, or "0", "1", …')
+
+
+def coarse_channels(x: np.ndarray) -> list[int]:
+    """Channels (last axis) whose standard deviation is under one step of an int8 that spans all of x."""
+    if x.ndim < 2:
+        return []
+    step = (max(float(x.max()), 0) - min(float(x.min()), 0)) / 255
+    deviations = x.reshape(-1, x.shape[-1]).std(0)
+    return np.flatnonzero((deviations > 0) & (deviations < step)).tolist()
 
 
 def _checked(representative: np.ndarray | Sequence[np.ndarray] | None) -> list[np.ndarray]:
@@ -201,7 +226,6 @@ def _worker(folder: Path, type: str) -> None:
     )
     if type != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = _feed(arrays)
         operators = tf.lite.OpsSet
         converter.target_spec.supported_ops = [
             operators.TFLITE_BUILTINS_INT8
@@ -210,7 +234,12 @@ def _worker(folder: Path, type: str) -> None:
         ]
         integer = tf.int8 if type == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = integer
-    (folder / "model.tflite").write_bytes(converter.convert())
+        converter.representative_dataset = _feed(arrays)
+    for _ in range(TRIES):
+        tflite = converter.convert()
+        if type == "float32" or not _float_operators(tflite):
+            break
+    (folder / "model.tflite").write_bytes(tflite)
 
 
 def _load_model(path: Path) -> keras.Model:
@@ -267,10 +296,10 @@ def _check_shapes(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> No
 
 
 def _feed(arrays: list[np.ndarray]) -> Callable[[], Iterator[list[np.ndarray]]]:
-    calls = iter(range(9))
+    calls = itertools.count()
 
     def feed() -> Iterator[list[np.ndarray]]:
-        first = next(calls) == 0  # 16x8 goes through them twice
+        first = next(calls) == 0  # 16x8, for one, goes through them twice
         for example in zip(*arrays, strict=True):
             yield [a[None] for a in example]
             if first:
@@ -283,20 +312,14 @@ def _one_line(e: Exception) -> str:
     return " ".join(str(e).split())[:300] or type(e).__name__
 
 
-def _refuse_float(tflite: bytes, type: str) -> None:
-    """What the converter cannot quantize it leaves in float between DEQUANTIZE and QUANTIZE, silently."""
-    from .compiler.reader import read_tflite
-
-    floats = [
+def _float_operators(tflite: bytes) -> list[str]:
+    """What the converter could not quantize: it leaves it in float between DEQUANTIZE and QUANTIZE, silently."""
+    return [
         o.label
         for o in read_tflite(tflite).operators
-        if o.kind not in ("QUANTIZE", "DEQUANTIZE") and any(t.dtype.startswith("float") for t in o.outputs)
+        if o.kind not in ("QUANTIZE", "DEQUANTIZE")
+        and any(t is not None and t.dtype.startswith("float") for t in o.inputs + o.outputs)
     ]
-    if floats:
-        raise UserError(
-            f"TensorFlow has no {type} version of {', '.join(floats)}; "
-            "use another layer there, or --type float32"
-        )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: MIT
 // Part of hognose: neural networks in MicroPython.
 //
-// Arithmetic that a compiler takes from its runtime library, for the two places where that cannot be linked:
+// The compiler's runtime library, for processors without floats in hardware: arithmetic that it calls by itself.
 //
-// - armv6m: libgcc's float division has a jump table at an absolute address, which mpy_ld.py refuses before
-//   MicroPython 1.26.1. What is defined here is not taken from there.
-// - xtensawin: Debian's libgcc for Xtensa has the ESP8266's calling convention, not the ESP32's.
+// - armv6m, rv32imc: libgcc has it too, at three times the size, and a native module lies in RAM. (On armv6m its
+//   division cannot even be linked: mpy_ld.py refuses absolute addresses before MicroPython 1.26.1.)
+// - xtensawin: Debian's libgcc for Xtensa has the ESP8266's calling convention, not the ESP32's. So here is also
+//   what it needs for integers.
 //
 // Floats are IEEE binary32, rounded to nearest, ties to even. They come and go as their bits, in the same
 // registers as a float where there is no hardware for floats.
 #include <stdint.h>
 
-#if defined(__XTENSA__) || defined(__ARM_ARCH_6M__)
+#if defined(__ARM_ARCH_6M__)
+// The Arm ABI's names.
+#define __addsf3 __aeabi_fadd
+#define __subsf3 __aeabi_fsub
+#define __mulsf3 __aeabi_fmul
+#define __divsf3 __aeabi_fdiv
+#define __floatsisf __aeabi_i2f
+#define __floatunsisf __aeabi_ui2f
+#define __fixsfsi __aeabi_f2iz
+#define __fixunssfsi __aeabi_f2uiz
+#define __unordsf2 __aeabi_fcmpun
+#endif
 
 #define SIGN (0x80000000u)
 #define INFINITE (0x7f800000u) // infinity; any larger magnitude is a NaN
@@ -31,6 +43,22 @@ static int unpack(uint32_t x, uint32_t *significand) {
     }
     *significand = m;
     return e;
+}
+
+typedef union {
+    uint64_t all;
+    struct {
+        uint32_t low, high;
+    } half;
+} wide_t;
+
+static wide_t multiply(uint32_t a, uint32_t b) {
+    uint32_t al = a & 0xffff, ah = a >> 16, bl = b & 0xffff, bh = b >> 16;
+    uint32_t low = al * bl, cross = ah * bl, other = al * bh;
+    uint32_t middle = (low >> 16) + (cross & 0xffff) + (other & 0xffff);
+    return (wide_t) {
+        .half = { middle << 16 | (low & 0xffff), ah *bh + (cross >> 16) + (other >> 16) + (middle >> 16) }
+    };
 }
 
 static uint32_t shift_right_sticky(uint32_t m, int n) {
@@ -55,7 +83,7 @@ static uint32_t pack(uint32_t sign, int e, uint32_t m) {
     return sign + ((uint32_t)(e - 1) << 23) + m; // a carry goes into the exponent, as it should
 }
 
-static uint32_t divide(uint32_t a, uint32_t b) {
+uint32_t __divsf3(uint32_t a, uint32_t b) {
     uint32_t sign = (a ^ b) & SIGN;
     a &= ~SIGN;
     b &= ~SIGN;
@@ -86,39 +114,183 @@ static uint32_t divide(uint32_t a, uint32_t b) {
     return pack(sign, e, q << 5 | (ma != 0));
 }
 
-#endif
+uint32_t __addsf3(uint32_t a, uint32_t b) {
+    if ((a & ~SIGN) < (b & ~SIGN)) {
+        uint32_t t = a;
+        a = b;
+        b = t;
+    }
+    uint32_t sign = a & SIGN, x = a & ~SIGN, y = b & ~SIGN; // x >= y
+    if (x > INFINITE || (y == INFINITE && a != b)) {
+        return NAN_BITS;
+    }
+    if (x == INFINITE) {
+        return a;
+    }
+    if (y == 0) {
+        return x == 0 ? a & b : a;
+    }
+    uint32_t mx, my;
+    int e = unpack(x, &mx);
+    my = 0;
+    int n = e - unpack(y, &my);
+    my = shift_right_sticky(my, n);
+    if (sign == (b & SIGN)) {
+        mx += my;
+        if (mx & SIGN) {
+            mx = shift_right_sticky(mx, 1);
+            ++e;
+        }
+    } else {
+        mx -= my;
+        if (mx == 0) {
+            return 0;
+        }
+        for (; mx < LEADING; --e) {
+            mx <<= 1;
+        }
+    }
+    return pack(sign, e, mx);
+}
+
+uint32_t __subsf3(uint32_t a, uint32_t b) {
+    return __addsf3(a, b ^ SIGN);
+}
+
+uint32_t __negsf2(uint32_t a) {
+    return a ^ SIGN;
+}
+
+uint32_t __mulsf3(uint32_t a, uint32_t b) {
+    uint32_t sign = (a ^ b) & SIGN;
+    a &= ~SIGN;
+    b &= ~SIGN;
+    if (a > INFINITE || b > INFINITE || (a == INFINITE && b == 0) || (b == INFINITE && a == 0)) {
+        return NAN_BITS;
+    }
+    if (a == INFINITE || b == INFINITE) {
+        return sign | INFINITE;
+    }
+    if (a == 0 || b == 0) {
+        return sign;
+    }
+    uint32_t ma, mb;
+    int e = unpack(a, &ma);
+    e += unpack(b, &mb) - 127;
+    wide_t p = multiply(ma << 1, mb << 1); // in [2^62, 2^64)
+    uint32_t m = p.half.high | (p.half.low != 0);
+    if (m & SIGN) {
+        m = shift_right_sticky(m, 1);
+        ++e;
+    }
+    return pack(sign, e, m);
+}
+
+int __unordsf2(uint32_t a, uint32_t b) {
+    return (a & ~SIGN) > INFINITE || (b & ~SIGN) > INFINITE;
+}
+
+// -1, 0, 1, or `unordered` where one is a NaN.
+static int compare(uint32_t a, uint32_t b, int unordered) {
+    if (__unordsf2(a, b)) {
+        return unordered;
+    }
+    int32_t x = (int32_t)(a & SIGN ? SIGN - a : a), y = (int32_t)(b & SIGN ? SIGN - b : b);
+    return (x > y) - (x < y);
+}
 
 #if defined(__ARM_ARCH_6M__)
 
-uint32_t __aeabi_fdiv(uint32_t a, uint32_t b) {
-    return divide(a, b);
+int __aeabi_fcmpeq(uint32_t a, uint32_t b) {
+    return compare(a, b, 1) == 0;
+}
+
+int __aeabi_fcmplt(uint32_t a, uint32_t b) {
+    return compare(a, b, 1) < 0;
+}
+
+int __aeabi_fcmple(uint32_t a, uint32_t b) {
+    return compare(a, b, 1) <= 0;
+}
+
+int __aeabi_fcmpgt(uint32_t a, uint32_t b) {
+    return compare(a, b, -1) > 0;
+}
+
+int __aeabi_fcmpge(uint32_t a, uint32_t b) {
+    return compare(a, b, -1) >= 0;
+}
+
+#else
+
+int __eqsf2(uint32_t a, uint32_t b) {
+    return compare(a, b, 1);
+}
+
+int __nesf2(uint32_t a, uint32_t b) {
+    return compare(a, b, 1);
+}
+
+int __ltsf2(uint32_t a, uint32_t b) {
+    return compare(a, b, 1);
+}
+
+int __lesf2(uint32_t a, uint32_t b) {
+    return compare(a, b, 1);
+}
+
+int __gtsf2(uint32_t a, uint32_t b) {
+    return compare(a, b, -1);
+}
+
+int __gesf2(uint32_t a, uint32_t b) {
+    return compare(a, b, -1);
 }
 
 #endif
 
+static uint32_t float_of(uint32_t sign, uint32_t n) {
+    if (n == 0) {
+        return 0;
+    }
+    int e = 127 + 31;
+    for (; !(n & SIGN); --e) {
+        n <<= 1;
+    }
+    return pack(sign, e, shift_right_sticky(n, 1));
+}
+
+uint32_t __floatunsisf(uint32_t n) {
+    return float_of(0, n);
+}
+
+uint32_t __floatsisf(int32_t n) {
+    return n < 0 ? float_of(SIGN, -(uint32_t)n) : float_of(0, (uint32_t)n);
+}
+
+// The integer part of |a|, at most `limit`.
+static uint32_t integer_part(uint32_t a, uint32_t limit) {
+    int e = (int)(a >> 23 & 0xff) - 127 - 23;
+    uint32_t m = (a & 0x7fffff) | 0x800000;
+    if (e > 8) {
+        return limit;
+    }
+    m = e >= 0 ? m << e : e > -24 ? m >> -e : 0;
+    return m < limit ? m : limit;
+}
+
+// Out of range: the nearest integer (C leaves it open).
+int32_t __fixsfsi(uint32_t a) {
+    return a & SIGN ? (int32_t)-integer_part(a, SIGN) : (int32_t)integer_part(a, SIGN - 1);
+}
+
+uint32_t __fixunssfsi(uint32_t a) {
+    return a & SIGN ? 0 : integer_part(a, 0xffffffffu);
+}
+
 #if defined(__XTENSA__)
 
-uint32_t __divsf3(uint32_t a, uint32_t b) {
-    return divide(a, b);
-}
-
 // Integers
-
-typedef union {
-    uint64_t all;
-    struct {
-        uint32_t low, high;
-    } half;
-} wide_t;
-
-static wide_t multiply(uint32_t a, uint32_t b) {
-    uint32_t al = a & 0xffff, ah = a >> 16, bl = b & 0xffff, bh = b >> 16;
-    uint32_t low = al * bl, cross = ah * bl, other = al * bh;
-    uint32_t middle = (low >> 16) + (cross & 0xffff) + (other & 0xffff);
-    return (wide_t) {
-        .half = { middle << 16 | (low & 0xffff), ah *bh + (cross >> 16) + (other >> 16) + (middle >> 16) }
-    };
-}
 
 uint64_t __muldi3(uint64_t a, uint64_t b) {
     wide_t x = { a }, y = { b }, z = multiply(x.half.low, y.half.low);
@@ -230,156 +402,6 @@ int64_t __divdi3(int64_t a, int64_t b) {
 int64_t __moddi3(int64_t a, int64_t b) {
     uint64_t r = __umoddi3(a < 0 ? -(uint64_t)a : (uint64_t)a, b < 0 ? -(uint64_t)b : (uint64_t)b);
     return (int64_t)(a < 0 ? -r : r);
-}
-
-// Floats
-
-uint32_t __addsf3(uint32_t a, uint32_t b) {
-    if ((a & ~SIGN) < (b & ~SIGN)) {
-        uint32_t t = a;
-        a = b;
-        b = t;
-    }
-    uint32_t sign = a & SIGN, x = a & ~SIGN, y = b & ~SIGN; // x >= y
-    if (x > INFINITE || (y == INFINITE && a != b)) {
-        return NAN_BITS;
-    }
-    if (x == INFINITE) {
-        return a;
-    }
-    if (y == 0) {
-        return x == 0 ? a & b : a;
-    }
-    uint32_t mx, my;
-    int e = unpack(x, &mx);
-    my = 0;
-    int n = e - unpack(y, &my);
-    my = shift_right_sticky(my, n);
-    if (sign == (b & SIGN)) {
-        mx += my;
-        if (mx & SIGN) {
-            mx = shift_right_sticky(mx, 1);
-            ++e;
-        }
-    } else {
-        mx -= my;
-        if (mx == 0) {
-            return 0;
-        }
-        for (; mx < LEADING; --e) {
-            mx <<= 1;
-        }
-    }
-    return pack(sign, e, mx);
-}
-
-uint32_t __subsf3(uint32_t a, uint32_t b) {
-    return __addsf3(a, b ^ SIGN);
-}
-
-uint32_t __negsf2(uint32_t a) {
-    return a ^ SIGN;
-}
-
-uint32_t __mulsf3(uint32_t a, uint32_t b) {
-    uint32_t sign = (a ^ b) & SIGN;
-    a &= ~SIGN;
-    b &= ~SIGN;
-    if (a > INFINITE || b > INFINITE || (a == INFINITE && b == 0) || (b == INFINITE && a == 0)) {
-        return NAN_BITS;
-    }
-    if (a == INFINITE || b == INFINITE) {
-        return sign | INFINITE;
-    }
-    if (a == 0 || b == 0) {
-        return sign;
-    }
-    uint32_t ma, mb;
-    int e = unpack(a, &ma);
-    e += unpack(b, &mb) - 127;
-    wide_t p = multiply(ma << 1, mb << 1); // in [2^62, 2^64)
-    uint32_t m = p.half.high | (p.half.low != 0);
-    if (m & SIGN) {
-        m = shift_right_sticky(m, 1);
-        ++e;
-    }
-    return pack(sign, e, m);
-}
-
-int __unordsf2(uint32_t a, uint32_t b) {
-    return (a & ~SIGN) > INFINITE || (b & ~SIGN) > INFINITE;
-}
-
-// -1, 0, 1, or `unordered` where one is a NaN.
-static int compare(uint32_t a, uint32_t b, int unordered) {
-    if (__unordsf2(a, b)) {
-        return unordered;
-    }
-    int32_t x = (int32_t)(a & SIGN ? SIGN - a : a), y = (int32_t)(b & SIGN ? SIGN - b : b);
-    return (x > y) - (x < y);
-}
-
-int __eqsf2(uint32_t a, uint32_t b) {
-    return compare(a, b, 1);
-}
-
-int __nesf2(uint32_t a, uint32_t b) {
-    return compare(a, b, 1);
-}
-
-int __ltsf2(uint32_t a, uint32_t b) {
-    return compare(a, b, 1);
-}
-
-int __lesf2(uint32_t a, uint32_t b) {
-    return compare(a, b, 1);
-}
-
-int __gtsf2(uint32_t a, uint32_t b) {
-    return compare(a, b, -1);
-}
-
-int __gesf2(uint32_t a, uint32_t b) {
-    return compare(a, b, -1);
-}
-
-static uint32_t float_of(uint32_t sign, uint32_t n) {
-    if (n == 0) {
-        return 0;
-    }
-    int e = 127 + 31;
-    for (; !(n & SIGN); --e) {
-        n <<= 1;
-    }
-    return pack(sign, e, shift_right_sticky(n, 1));
-}
-
-uint32_t __floatunsisf(uint32_t n) {
-    return float_of(0, n);
-}
-
-uint32_t __floatsisf(int32_t n) {
-    return n < 0 ? float_of(SIGN, -(uint32_t)n) : float_of(0, (uint32_t)n);
-}
-
-// The integer part of |a|, at most `limit`.
-static uint32_t integer_part(uint32_t a, uint32_t limit) {
-    int e = (int)(a >> 23 & 0xff) - 127 - 23;
-    uint32_t m = (a & 0x7fffff) | 0x800000;
-    if (e > 8) {
-        return limit;
-    }
-    m = e >= 0 ? m << e : e > -24 ? m >> -e : 0;
-    return m < limit ? m : limit;
-}
-
-// Out of range: the nearest integer (C leaves it open).
-int32_t __fixsfsi(uint32_t a) {
-    return a & SIGN ? (int32_t)-integer_part(a, SIGN) : (int32_t)integer_part(a, SIGN - 1);
-}
-
-uint32_t __fixunssfsi(uint32_t a) {
-    return a & SIGN ? 0 : integer_part(a, 0xffffffffu);
 }
 
 // Doubles: no arithmetic, only what passes floats through them

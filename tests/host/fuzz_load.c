@@ -169,7 +169,16 @@ static double work(const hog_t *h) {
     return sum;
 }
 
+static size_t size_of(const hog_io_t *io) {
+    size_t n = io->type == 'f' ? 4 : 1;
+    for (unsigned i = 0; i < io->rank; ++i) {
+        n *= io->dim[i];
+    }
+    return n;
+}
+
 static unsigned long loaded, ran;
+static uint32_t checksum;   // of all outputs, so that all are read
 
 // Exactly sized copies of file and arena, used once.
 static void try_file(const file_t *f) {
@@ -186,7 +195,15 @@ static void try_file(const file_t *f) {
             for (uint32_t i = 0; i < h.arena_size; ++i) {
                 arena[i] = (uint8_t)below(256);
             }
+            for (unsigned i = 0; i < h.inputs; ++i) {
+                const hog_io_t *io = hog_io(&h, i);
+                memset(arena + io->ref, (int)below(256), size_of(io));
+            }
             hog_invoke(&h, arena);
+            for (unsigned i = h.inputs; i < h.inputs + (unsigned)h.outputs; ++i) {
+                const hog_io_t *io = hog_io(&h, i);
+                checksum += crc32(arena + io->ref, size_of(io));
+            }
             free(arena);
         }
     } else if (!*error) {
@@ -227,7 +244,8 @@ int main(int argc, char **argv) {
         }
         try_file(&f);
     }
-    printf("%lu mutations of %u files: %lu loaded, %lu ran\n", count, files, loaded, ran);
+    printf("%lu mutations of %u files: %lu loaded, %lu ran, checksum %08x\n", count, files, loaded, ran,
+        (unsigned)checksum);
     for (unsigned i = 0; i < files; ++i) {
         free(seeds[i].bytes);
     }

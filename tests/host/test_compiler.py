@@ -120,7 +120,7 @@ def test_unsupported_types_are_named_with_a_remedy():
     x = b.tensor((1, 4), "int16", scale=0.1, name="in")
     y = b.tensor((1, 4), "int16", scale=0.1)
     b.op("LOGISTIC", [x], y)
-    with pytest.raises(UserError, match=r"in is int16: .*hognose quantize"):
+    with pytest.raises(UserError, match=r"in, t1: int16 .*hognose quantize"):
         compile_tflite(b.build([x], [y]))
 
 

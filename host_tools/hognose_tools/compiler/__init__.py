@@ -48,7 +48,8 @@ def compile_tflite(
     if low.problems:
         unknown = any(op.kind not in LOWER for op in graph.operators)
         hint = f". Supported are {', '.join(sorted(LOWER))}" if unknown else ""
-        raise UserError("; ".join(low.problems) + hint)
+        problems = [f"{', '.join(places)}: {problem}" for problem, places in low.problems.items()]
+        raise UserError("; ".join(problems) + hint)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))

@@ -28,6 +28,12 @@ class Tensor:
         return prod(self.shape)
 
     @property
+    def label(self) -> str:
+        """How messages name it."""
+        # A converter that fuses layers joins their names with ";".
+        return "".join(c if c.isprintable() else "?" for c in self.name.split(";")[0][:80])
+
+    @property
     def scale(self) -> np.float32:
         """The scale of a tensor that is quantized as a whole."""
         return self.scales[0]
@@ -52,9 +58,7 @@ class Operator:
     @property
     def label(self) -> str:
         """How messages name it: number, kind, and the layer it came from."""
-        # A converter that fuses layers joins their names with ";".
-        name = self.outputs[0].name.split(";")[0] if self.outputs else ""
-        name = "".join(c if c.isprintable() else "?" for c in name[:80])
+        name = self.outputs[0].label if self.outputs else ""
         return f"operator {self.index} {self.kind}" + (f" ({name})" if name else "")
 
 

@@ -67,7 +67,7 @@ class Lowered:
     places: dict[int, View | Const] = field(default_factory=dict)  # by tensor index
     buffers: list[Buffer] = field(default_factory=list)
     inplace: Pairs = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
+    problems: dict[str, list[str]] = field(default_factory=dict)  # what is wrong: where
     _candidates: list[tuple[int, Buffer, Buffer]] = field(default_factory=list)
 
     def new_buffer(self, size: int) -> View:
@@ -139,7 +139,7 @@ def lower(graph: Graph) -> Lowered:
     low = Lowered(graph)
     for t in (*graph.inputs, *graph.outputs):
         if t.dtype not in TYPECODE:
-            low.problems.append(f"{t.name or 'an input or output'} is {t.dtype}: {_ASK_TYPE}")
+            low.problems.setdefault(f"{t.dtype} inputs and outputs: {_ASK_TYPE}", []).append(t.label)
     if low.problems:
         return low
     for t in graph.inputs:
@@ -151,7 +151,7 @@ def lower(graph: Graph) -> Lowered:
                 raise Unsupported("this operator is not supported: replace the layer")
             LOWER[op.kind](low, op)
         except Unsupported as e:
-            low.problems.append(f"{op.label}: {e}")
+            low.problems.setdefault(str(e), []).append(op.label)
     if not low.problems:
         _ground_outputs(low)
         low.finish()

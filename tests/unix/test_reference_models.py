@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Published models, every engine, on CPython and on the unix port: TFLM's bytes."""
+
+import pytest
+
+from hognose_tools import board, samples, verify
+from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.errors import UserError
+
+MODELS = ("hello_world_int8", "kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "ad01_fp32")
+
+
+@pytest.mark.parametrize("on", ["cpython", "unix"])
+@pytest.mark.parametrize("engine", board.ENGINES)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_byte_is_tflms(models, name, engine, on):
+    path = models / f"{name}.tflite"
+    if not path.exists():
+        pytest.skip(f"no {path.name} in the folder of models")
+    if on == "unix":
+        try:
+            board.micropython()
+        except UserError as e:
+            pytest.skip(str(e))
+    tflite = path.read_bytes()
+    compiled = compile_tflite(tflite, name=name)
+    count = 1 if engine == "reference" else 10
+    inputs = samples.random(disassemble(compiled.hog).inputs, count)
+    assert verify.verify(tflite, compiled, inputs, engine, on) is None
