@@ -6,6 +6,8 @@
 #   make unix     MicroPython for this machine, with and without our native module
 #   make natmod   the native module for every architecture; ARCH=armv6m for one
 #   make natmod-size ARCH=armv6m   what takes the room in it
+#   make qemu     MicroPython for the emulated boards of tests/qemu
+#   make rp2040   MicroPython for the emulated Pico of tests/rp2040
 #   make bench    benchmarks
 #   make lint
 #   make clean    removes what was built (not .venv, not the downloads)
@@ -25,14 +27,14 @@ ENGINE := $(wildcard native_module/engine/*.[ch] native_module/engine/kernels/*.
 UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
 
-.PHONY: help demo test unix natmod natmod-size bench lint clean
+.PHONY: help demo test unix natmod natmod-size qemu rp2040 bench lint clean
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
 demo: $(BUILD)/.train $(BUILD)/.extension $(UNIX)
 	@$(PYTHON) examples/gesture/demo.py
 
-test: $(BUILD)/.apt-test lint $(BUILD)/.extension unix natmod
+test: lint $(BUILD)/.extension unix natmod qemu rp2040
 	@$(PYTHON) -m pytest tests
 
 lint: $(BUILD)/.dev
@@ -44,13 +46,21 @@ bench: $(BUILD)/.extension unix
 unix: $(UNIX) $(UNIX_STOCK)
 
 natmod: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
-	@$(MAKE) --no-print-directory -C native_module/micropython ARCH=$(ARCH)
+	@echo "Building $(or $(ARCH),all) native modules"
+	@set -o pipefail; $(MAKE) -s --no-print-directory -j$(JOBS) -C native_module/micropython ARCH=$(ARCH) | \
+	  grep -v '^CC \|^GEN \|^LINK \|^HOST '
 
-natmod-size: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
-	@$(MAKE) --no-print-directory -C native_module/micropython ARCH=$(or $(ARCH),armv6m) size
+natmod-size: natmod
+	@$(MAKE) -s --no-print-directory -C native_module/micropython ARCH=$(or $(ARCH),armv6m) size
+
+qemu: $(BUILD)/.apt-test $(BUILD)/micropython
+	@$(MAKE) -s --no-print-directory -C tests/qemu JOBS=$(JOBS)
+
+rp2040: $(BUILD)/.apt-test
+	@$(MAKE) -s --no-print-directory -C tests/rp2040 JOBS=$(JOBS)
 
 clean:
-	@cd $(BUILD) 2> /dev/null && find . -mindepth 1 -maxdepth 1 ! -name src -exec rm -rf {} + || true
+	@rm -rf build _hognose*.so; cd $(BUILD) 2> /dev/null && find . -mindepth 1 -maxdepth 1 ! -name src -exec rm -rf {} + || true
 
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
@@ -59,7 +69,8 @@ APT_TEST := $(APT_BASE) bzip2 cmake \
   gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib \
   gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
   gcc-xtensa-lx106 picolibc-xtensa-lx106-elf binutils-source \
-  qemu-system-arm qemu-system-misc
+  qemu-system-arm qemu-system-misc \
+  $(if $(shell command -v npm),,nodejs npm)
 
 # $(call apt,PACKAGES): install those that are missing.
 define apt
@@ -113,7 +124,7 @@ $(BUILD)/.dev: pyproject.toml $(BUILD)/.train
 
 $(BUILD)/.extension: $(BUILD)/.train setup.py $(ENGINE) $(wildcard native_module/cpython/*)
 	@echo "Building the engine for Python"; \
-	$(PYTHON) setup.py -q build_ext --inplace > $(BUILD)/extension.log 2>&1 || { cat $(BUILD)/extension.log; exit 1; }
+	$(PYTHON) setup.py -q build_ext --inplace --build-temp $(BUILD)/extension > $(BUILD)/extension.log 2>&1 || { cat $(BUILD)/extension.log; exit 1; }
 	@touch $@
 
 comma := ,

@@ -34,7 +34,7 @@ OPERATORS = (
 
 
 class Tensor:
-    """An input or output: `ref` is its offset in the arena, `dtype` its typecode, `size` its element count."""
+    """An input or output: `ref` is its offset in the arena, `dtype` its typecode, `size` counts elements."""
 
     def __init__(self, file, at):
         self.ref, dtype, rank, self.reserved, self.scale, self.zero_point = struct.unpack_from(

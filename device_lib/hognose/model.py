@@ -2,9 +2,9 @@
 # Part of hognose: neural networks in MicroPython.
 """`Model`: a `.hog` file, ready to predict.
 
-    model = hognose.Model("gesture.hog")
-    model.predict(window)           # numbers in, floats out
-    model.predict(window, out=buf)  # the same without allocating
+model = hognose.Model("gesture.hog")
+model.predict(window)           # numbers in, floats out
+model.predict(window, out=buf)  # the same without allocating
 """
 
 import gc
@@ -81,8 +81,14 @@ class Model:
         self.arena_size = self._load()
         self._arena = self._allocate(self.arena_size) if arena is None else self._check_arena(arena)
         self._inputs, self._outputs, _ = hogfile.tensors(self._file)
-        self.input_shape, self.input_dtype, self.input_scale, self.input_zero_point = _columns(self._inputs)
-        self.output_shape, self.output_dtype, self.output_scale, self.output_zero_point = _columns(self._outputs)
+        self.input_shape = [t.shape for t in self._inputs]
+        self.input_dtype = [t.dtype for t in self._inputs]
+        self.input_scale = [t.scale for t in self._inputs]
+        self.input_zero_point = [t.zero_point for t in self._inputs]
+        self.output_shape = [t.shape for t in self._outputs]
+        self.output_dtype = [t.dtype for t in self._outputs]
+        self.output_scale = [t.scale for t in self._outputs]
+        self.output_zero_point = [t.zero_point for t in self._outputs]
 
     def predict(self, window, out=None):
         """Runs the model on numbers and returns floats.
@@ -184,12 +190,7 @@ class Model:
         try:
             return bytearray(n)
         except MemoryError:
-            gc.collect()
-        try:
-            return bytearray(n)
-        except MemoryError:
-            free = ", %d are free" % gc.mem_free() if hasattr(gc, "mem_free") else ""
-            raise MemoryError("%s needs %d bytes in one piece%s" % (self._label, n, free))
+            raise MemoryError("%s needs %d bytes in one piece, %d are free" % (self._label, n, _free()))
 
     def _read(self, path):
         """The file as a memoryview: in place in ROMFS, else a copy in RAM."""
@@ -206,9 +207,9 @@ class Model:
             # The header states the arena, so that all is known before anything large is allocated.
             head = file.read(hogfile.HEADER_SIZE)
             need = size + hogfile.arena_size(head)
-            gc.collect()
-            if hasattr(gc, "mem_free") and need > gc.mem_free():
-                raise MemoryError("%s needs %d bytes (file and arena), %d are free" % (path, need, gc.mem_free()))
+            free = _free()
+            if need > free:
+                raise MemoryError("%s needs %d bytes (file and arena), %d are free" % (path, need, free))
             data = memoryview(self._allocate(size))
             data[: len(head)] = head
             if file.readinto(data[len(head) :]) != size - len(head):
@@ -233,12 +234,16 @@ class Model:
     def _check_arena(self, arena):
         if len(arena) < self.arena_size:
             raise ValueError("the arena has %d bytes, the model needs %d" % (len(arena), self.arena_size))
+        try:
+            arena[0] = 0
+        except TypeError:
+            raise TypeError("the arena is read-only, it must be a bytearray")
         return arena
 
     # Inputs and outputs.
 
     def _write(self, i, window):
-        if not isinstance(window, _NEST):
+        if not isinstance(window, _NEST) and not isinstance(window, str):  # MicroPython's str is a buffer
             try:
                 return self._engine.write(self._state, self._arena, i, window)
             except ValueError:
@@ -251,30 +256,35 @@ class Model:
             numbers = self._numbers[i] = array("f", bytes(4 * n))
             self.ram += 4 * n
         try:
-            filled = _flatten((window,) if isinstance(window, _NUMBER) else window, numbers, 0)
+            given = _flatten((window,) if isinstance(window, _NUMBER) else window, numbers, 0)
         except IndexError:
-            filled = -1
+            given = _count(window)
         except TypeError:
             raise TypeError("input %d: expected numbers, given %s" % (i, _describe(window)))
-        if filled != len(numbers):
-            given = "more" if filled < 0 else filled
-            raise ValueError("input %d: expected %d numbers %s, given %s" % (i, len(numbers), self.input_shape[i], given))
+        if given != len(numbers):
+            given = "more" if given < 0 else given
+            raise ValueError(
+                "input %d: expected %d numbers %s, given %s" % (i, len(numbers), self.input_shape[i], given)
+            )
         self._engine.write(self._state, self._arena, i, numbers)
 
     def _read_outputs(self, out):
-        outputs = self._outputs
-        if len(outputs) == 1:
-            if out is not None:
-                self._engine.read(self._state, self._arena, 0, out)
-                return out
-            return self._floats(0)
+        # (No comprehension here: it would make `self` a cell, which is allocated.)
+        engine, outputs = self._engine, self._outputs
         if out is None:
-            return [self._floats(i) for i in range(len(outputs))]
+            floats = self._all_floats()
+            return floats if len(outputs) > 1 else floats[0]
+        if len(outputs) == 1:
+            engine.read(self._state, self._arena, 0, out)
+            return out
         if len(out) != len(outputs):
             raise ValueError("expected a list of %d outputs, given %d" % (len(outputs), len(out)))
         for i in range(len(outputs)):
-            self._engine.read(self._state, self._arena, i, out[i])
+            engine.read(self._state, self._arena, i, out[i])
         return out
+
+    def _all_floats(self):
+        return [self._floats(i) for i in range(len(self._outputs))]
 
     def _floats(self, i):
         floats = array("f", bytes(4 * self._outputs[i].size))
@@ -306,21 +316,14 @@ def _how_to_install(error):
     architecture = mpy >> 10 & 15
     if architecture == 0:
         return "this MicroPython cannot load native modules (%s): use engine='reference'" % error
-    return "no native engine (%s): copy %s_%d.%d/_hognose.mpy to the board's /lib, or use engine='reference'" % (
-        error,
-        _ARCHITECTURES[architecture],
-        mpy & 255,
-        mpy >> 8 & 3,
-    )
+    file = "%s_%d.%d/_hognose.mpy" % (_ARCHITECTURES[architecture], mpy & 255, mpy >> 8 & 3)
+    return "no native engine (%s): copy %s to the board's /lib, or use engine='reference'" % (error, file)
 
 
-def _columns(tensors):
-    return (
-        [t.shape for t in tensors],
-        [t.dtype for t in tensors],
-        [t.scale for t in tensors],
-        [t.zero_point for t in tensors],
-    )
+def _free():
+    """Bytes of memory that are free; CPython knows no limit."""
+    gc.collect()
+    return gc.mem_free() if hasattr(gc, "mem_free") else 1 << 62
 
 
 def _describe(window):
@@ -339,7 +342,7 @@ def _describe_tensor(t):
 
 
 def _flatten(x, numbers, at):
-    """Copies a nest of numbers to the array from `at` on, and returns where it ended; lists need no memory."""
+    """Copies a nest of numbers to the array from `at` on; returns where it ended. Lists need no memory."""
     if not isinstance(x, _NEST):
         try:
             x = None if isinstance(x, str) else iter(x)
@@ -357,3 +360,16 @@ def _flatten(x, numbers, at):
         except TypeError:
             at = _flatten(v, numbers, at)
     return at
+
+
+def _count(x):
+    """The numbers in a nest; -1 where it does not tell."""
+    if isinstance(x, _NEST):
+        counts = [_count(v) for v in x]
+        return -1 if -1 in counts else sum(counts)
+    if isinstance(x, _NUMBER):
+        return 1
+    try:
+        return len(x)
+    except TypeError:
+        return -1

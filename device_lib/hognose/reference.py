@@ -18,6 +18,7 @@ _MAX_LOOPS = 6
 _MAX_FLOAT = 3.4028234663852886e38
 _CHUNK = 128  # elements that are unpacked at once
 _BLOCK = 2048  # weights that are unpacked at once
+_OVERLAP = "output or scratch overlap each other or the input"
 
 _CONV, _DEPTHWISE, _AVERAGE_POOL, _MAX_POOL, _ADD, _MUL, _MEAN, _MOVE = range(1, 9)
 _FILL, _SOFTMAX, _LUT, _QUANTIZE, _DEQUANTIZE, _CLAMP, _LOGISTIC, _TANH = range(9, 17)
@@ -62,7 +63,9 @@ class Reference:
         if size < 8:
             raise ValueError("the plan is cut short")
         inputs, outputs, count, zero = struct.unpack_from("<4H", file, plan)
-        if not (1 <= inputs <= 64 and 1 <= outputs <= 64 and zero == 0):
+        if zero != 0:
+            raise ValueError("a reserved field is not 0")
+        if not (1 <= inputs <= 64 and 1 <= outputs <= 64):
             raise ValueError("the number of inputs or outputs is not 1 to 64")
         at = plan + 8
         for _ in range(inputs + outputs):
@@ -79,32 +82,32 @@ class Reference:
             except ValueError as e:
                 raise ValueError("operator %d: %s" % (i, e.args[0]))
         if at != end:
-            raise ValueError("the plan has bytes behind its last operator")
+            raise ValueError("the plan goes on behind its last operator")
         return self._arena_size
 
     def _check_io(self, io):
         if io.dtype not in "bf":
-            raise ValueError("an input or output has an unknown type")
+            raise ValueError("unknown type")
         if io.reserved != 0:
             raise ValueError("a reserved field is not 0")
         if io.size == 0:
-            raise ValueError("an input or output is empty")
+            raise ValueError("a size is 0")
         if not self._in_arena(io.ref, io.nbytes(), 4 if io.dtype == "f" else 1):
-            raise ValueError("an input or output lies outside the arena or at an odd place")
+            raise ValueError("an input or output of the model is outside the arena or misaligned")
         if not (0 <= io.scale <= _MAX_FLOAT and -128 <= io.zero_point <= 127):
-            raise ValueError("an input's or output's quantization is out of range")
+            raise ValueError("a scale or zero point of the model's inputs or outputs is out of range")
 
     def _check_operator(self, at, end):
         """Validates the record at `at` and returns its length."""
         if end - at < 4:
-            raise ValueError("the record is cut short")
+            raise ValueError("the plan is cut short")
         code, kind, size = struct.unpack_from("<BBH", self._file, at)
         size *= 4
         if code not in _FORMATS:
             raise ValueError("unknown operator")
         fixed = 4 + struct.calcsize("<" + _FORMATS[code].replace("c", "2f"))
         if size > end - at or size < fixed:
-            raise ValueError("the record is cut short")
+            raise ValueError("the record's length is wrong")
         loops = self._loop_count(code, at)
         if loops > _MAX_LOOPS:
             raise ValueError("too many loops")
@@ -148,11 +151,13 @@ class Reference:
         ref ^= _LIMIT
         return ref + size <= self._data_size and ref % align == 0
 
-    def _check_places(self, in_ref, in_size, out, out_size, size, out_align=0):
-        if not self._in_arena(in_ref, in_size, size):
-            raise ValueError("the input lies outside the arena or at an odd place")
-        if not self._in_arena(out, out_size, out_align or size):
-            raise ValueError("the output lies outside the arena or at an odd place")
+    def _check_tensors(self, in_, in_size, in_align, out, out_size, out_align, in_place=False):
+        if not self._in_arena(in_, in_size, in_align):
+            raise ValueError("input ends outside the arena or is misaligned")
+        if not self._in_arena(out, out_size, out_align):
+            raise ValueError("output ends outside the arena or is misaligned")
+        if _overlap(in_, in_size, out, out_size) and not (in_place and in_ == out):
+            raise ValueError(_OVERLAP)
 
     def _check_conv(self, op, loops):
         code, kind, in_, out, weights, params, scratch, in_c, out_c = op[:9]
@@ -162,7 +167,7 @@ class Reference:
         if 0 in (in_c, out_c) or 0 in op[9:21]:
             raise ValueError("a size is 0")
         if layout != 0:
-            raise ValueError("unknown layout of the weights")
+            raise ValueError("a reserved field is not 0")
         if in_c % groups or out_c % groups or (code == _DEPTHWISE and groups != in_c):
             raise ValueError("groups do not divide the channels")
         _check_window(out_h, stride_h, k_h, dilation_h)
@@ -170,16 +175,14 @@ class Reference:
         in_size = batch * in_h * in_w * in_c * size
         out_size = batch * out_h * out_w * out_c * size
         patch = k_h * k_w * (in_c // groups) * size
-        self._check_places(in_, in_size, out, out_size, size)
+        self._check_tensors(in_, in_size, size, out, out_size, size)
         if not self._in_data(weights, patch * out_c, size):
-            raise ValueError("weights lie outside the file or at an odd place")
-        if _overlap(in_, in_size, out, out_size):
-            raise ValueError("the output overlaps the input")
+            raise ValueError("weights end outside the file or are misaligned")
         if scratch != _NONE:
             if not self._in_arena(scratch, patch, size):
-                raise ValueError("the scratch lies outside the arena or at an odd place")
+                raise ValueError("scratch ends outside the arena or is misaligned")
             if _overlap(in_, in_size, scratch, patch) or _overlap(out, out_size, scratch, patch):
-                raise ValueError("the scratch overlaps the input or output")
+                raise ValueError(_OVERLAP)
         elif code == _CONV and kind == "b":
             inside = pad_h == pad_w == 0
             inside = inside and (out_h - 1) * stride_h + k_h <= in_h and (out_w - 1) * stride_w + k_w <= in_w
@@ -191,12 +194,10 @@ class Reference:
         _check_clamp(op[25:])
 
     def _check_conv_params(self, kind, params, out_c, scales):
-        if kind == "f" and scales != 0:
-            raise ValueError("float32 has multipliers")
-        if kind == "b" and scales != 1 and scales != out_c:
-            raise ValueError("the number of multipliers is neither 1 nor that of the output channels")
+        if scales not in ((1, out_c) if kind == "b" else (0,)):
+            raise ValueError("multipliers are neither one nor one for each channel")
         if not self._in_data(params, 4 * (out_c + scales) + scales, 4):
-            raise ValueError("parameters lie outside the file or at an odd place")
+            raise ValueError("parameters end outside the file or are misaligned")
         at = self._data + (params ^ _LIMIT) + 4 * out_c
         for i in range(scales):
             multiplier = struct.unpack_from("<i", self._file, at + 4 * i)[0]
@@ -218,16 +219,14 @@ class Reference:
             or (out_h - 1) * stride_h >= in_h + pad_h
             or (out_w - 1) * stride_w >= in_w + pad_w
         ):
-            raise ValueError("a window has nothing of the input")
+            raise ValueError("window outside the input")
         in_size = batch * in_h * in_w * channels * size
         out_size = batch * out_h * out_w * channels * size
-        self._check_places(in_, in_size, out, out_size, size)
-        if _overlap(in_, in_size, out, out_size):
-            raise ValueError("the output overlaps the input")
+        self._check_tensors(in_, in_size, size, out, out_size, size)
         _check_clamp(op[17:])
 
     def _extent(self, ref, loops, second, unit, run):
-        """What a loop nest touches of a tensor: the first byte's ref, and the bytes; None where they are nowhere."""
+        """What a loop nest touches of a tensor: first byte's ref, and bytes; None where it is nowhere."""
         low, high = 0, run
         for loop in loops:
             reach = (loop[0] - 1) * loop[2 if second else 1]
@@ -248,20 +247,20 @@ class Reference:
         if not loops or n == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(out, n * size, size):
-            raise ValueError("the output lies outside the arena or at an odd place")
+            raise ValueError("output ends outside the arena or is misaligned")
         for ref, second in ((in1, False), (in2, True)):
             extent = self._extent(ref, loops, second, size, size)
             if extent is None:
-                raise ValueError("an input lies outside the arena or the file, or at an odd place")
+                raise ValueError("input ends outside the arena or the file, or is misaligned")
             if (
                 not ref & _LIMIT
                 and _overlap(extent[0], extent[1], out, n * size)
                 and not (ref == out and _walks_like_output(loops, second))
             ):
-                raise ValueError("the output overlaps an input")
+                raise ValueError(_OVERLAP)
         if kind == "b":
             if left_shift > 30:
-                raise ValueError("a multiplier or shift is out of range")
+                raise ValueError("multiplier or shift out of range")
             for i in (11, 12, 13):
                 _check_multiplier(op[i], op[i + 3])
         _check_clamp(op[7 : 11 if kind == "b" else 9])
@@ -275,12 +274,12 @@ class Reference:
         if reserved != 0:
             raise ValueError("a reserved field is not 0")
         if not self._in_arena(out, kept * size, size):
-            raise ValueError("the output lies outside the arena or at an odd place")
+            raise ValueError("output ends outside the arena or is misaligned")
         extent = self._extent(in_, loops, False, size, size)
         if in_ & _LIMIT or every > self._arena_size // size or extent is None:
-            raise ValueError("the input lies outside the arena or at an odd place")
+            raise ValueError("input ends outside the arena or is misaligned")
         if _overlap(extent[0], extent[1], out, kept * size):
-            raise ValueError("the output overlaps the input")
+            raise ValueError(_OVERLAP)
         if kind == "b":
             _check_multiplier(op[11], op[12])
             _check_clamp(op[7:11])
@@ -292,12 +291,12 @@ class Reference:
             raise ValueError("a size is 0")
         place = self._extent(out, loops, True, 1, run)
         if out & _LIMIT or size > self._arena_size or place is None:
-            raise ValueError("the output lies outside the arena")
+            raise ValueError("output ends outside the arena or is misaligned")
         source = self._extent(in_, loops, False, 1, run)
         if source is None:
-            raise ValueError("the input lies outside the arena or the file")
+            raise ValueError("input ends outside the arena or the file, or is misaligned")
         if _overlap(source[0], source[1], place[0], place[1]):
-            raise ValueError("the output overlaps the input")
+            raise ValueError(_OVERLAP)
 
     def _check_fill(self, op, loops):
         out, count, size = op[2:5]
@@ -306,41 +305,39 @@ class Reference:
         if count == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(out, count * size, size):
-            raise ValueError("the output lies outside the arena or at an odd place")
+            raise ValueError("output ends outside the arena or is misaligned")
 
     def _check_elements(self, in_, in_size, out, out_size, count):
         if count == 0:
             raise ValueError("a size is 0")
-        self._check_places(in_, count * in_size, out, count * out_size, in_size, out_size)
-        if in_ != out and _overlap(in_, count * in_size, out, count * out_size):
-            raise ValueError("the output overlaps the input")
+        self._check_tensors(in_, count * in_size, in_size, out, count * out_size, out_size, True)
 
     def _check_softmax(self, op, loops):
         kind, in_, out, rows, depth, table, entries = op[1:8]
-        if kind == "b" and (entries == 0 or not self._in_data(table, 4 * entries, 4)):
-            raise ValueError("the table lies outside the file or at an odd place")
+        if kind == "b" and not self._in_data(table, 4 * entries, 4):
+            raise ValueError("table ends outside the file or is misaligned")
         size = 1 if kind == "b" else 4
         self._check_elements(in_, size, out, size, rows * depth)
 
     def _check_lut(self, op, loops):
         _, _, in_, out, count, table = op
         if not self._in_data(table, 256, 1):
-            raise ValueError("the table lies outside the file")
+            raise ValueError("table ends outside the file or is misaligned")
         self._check_elements(in_, 1, out, 1, count)
 
     def _check_quantize(self, op, loops):
         code, _, in_, out, count, scale, zero_point = op
         if not 0 < scale <= _MAX_FLOAT:
-            raise ValueError("the scale is not a positive number")
+            raise ValueError("scale is not a positive number")
         if not -128 <= zero_point <= 127:
-            raise ValueError("a zero point is no int8")
+            raise ValueError("zero point out of range")
         sizes = (4, 1) if code == _QUANTIZE else (1, 4)
         self._check_elements(in_, sizes[0], out, sizes[1], count)
 
     def _check_unary(self, op, loops):
         code, _, in_, out, count, low, high = op
         if code == _CLAMP and not low <= high:
-            raise ValueError("the clamp is empty")
+            raise ValueError("clamp out of range or empty")
         self._check_elements(in_, 4, out, 4, count)
 
     # Numbers and bytes in and out.
@@ -381,7 +378,7 @@ class Reference:
         return ios[i]
 
     def invoke(self, state, arena, inputs, outputs):
-        """Copies raw inputs in, runs all, copies raw outputs out: each a buffer, a tuple or list of them, or None."""
+        """Copies raw inputs in, runs, copies raw outputs out: a buffer, a tuple or list of them, or None."""
         arena = memoryview(arena)
         inputs = _buffers(inputs, self._inputs, "inputs")
         outputs = _buffers(outputs, self._outputs, "outputs")
@@ -713,14 +710,14 @@ def _check_header(file):
         raise ValueError("the file's version is not 1")
     if length >= _LIMIT or length != len(file):
         raise ValueError("the file's length is not what its header says")
-    if sections > 16 or length < hogfile.HEADER_SIZE + sections * hogfile.ENTRY_SIZE:
-        raise ValueError("the section table is too long")
     if _crc32(file[16:]) != crc:
         raise ValueError("the checksum is wrong: the file is damaged")
-    if arena_size >= _LIMIT:
-        raise ValueError("the arena is too large")
+    if sections > 16 or length < hogfile.HEADER_SIZE + sections * hogfile.ENTRY_SIZE:
+        raise ValueError("the section table ends outside the file")
     if features & ~3:
         raise ValueError("the file needs a newer engine")
+    if arena_size >= _LIMIT:
+        raise ValueError("the arena is 2 GB or larger")
     return arena_size
 
 
@@ -730,12 +727,14 @@ def _check_sections(file):
     table = [struct.unpack_from("<4sII", file, first + hogfile.ENTRY_SIZE * i) for i in range(count)]
     behind = first + hogfile.ENTRY_SIZE * count
     for i, (tag, offset, length) in enumerate(table):
-        if tag not in (b"META", b"PLAN", b"DATA"):
-            raise ValueError("unknown section")
-        if tag in [other[0] for other in table[:i]]:
-            raise ValueError("a section is there twice")
-        if offset < behind or offset + length > len(file) or offset % (16 if tag == b"DATA" else 4):
-            raise ValueError("a section lies outside the file or at an odd place")
+        if (
+            tag not in (b"META", b"PLAN", b"DATA")
+            or tag in [other[0] for other in table[:i]]
+            or offset < behind
+            or offset + length > len(file)
+            or offset % (16 if tag == b"DATA" else 4)
+        ):
+            raise ValueError("a section is unknown, there twice, misaligned or outside the file")
         for _, at, size in table[:i]:
             if _overlap(offset, length, at, size):
                 raise ValueError("sections overlap")
@@ -780,21 +779,23 @@ def _walks_like_output(loops, second):
 
 def _check_window(out, stride, taps, dilation):
     if (out - 1) * stride + (taps - 1) * dilation >= _LIMIT:
-        raise ValueError("the window is too large")
+        raise ValueError("window too large")
 
 
 def _check_multiplier(multiplier, shift):
     if multiplier < 0 or not -31 <= shift <= 30:
-        raise ValueError("a multiplier or shift is out of range")
+        raise ValueError("multiplier or shift out of range")
 
 
 def _check_clamp(clamp):
     """A clamp's fields: (in_zp, out_zp, min, max) of int8, (min, max) of float32."""
-    for i, what in enumerate(("zero point", "zero point", "clamp bound", "clamp bound")):
-        if len(clamp) == 4 and not -128 <= clamp[i] <= 127:
-            raise ValueError("a %s is no int8" % what)
+    if len(clamp) == 4:
+        if not (-128 <= clamp[0] <= 127 and -128 <= clamp[1] <= 127):
+            raise ValueError("zero point out of range")
+        if clamp[2] < -128 or clamp[3] > 127:
+            raise ValueError("clamp out of range or empty")
     if not clamp[-2] <= clamp[-1]:
-        raise ValueError("the clamp is empty")
+        raise ValueError("clamp out of range or empty")
 
 
 # Elements in memory, and loop nests.
@@ -910,7 +911,7 @@ def _clamp(x, low, high):
 
 
 def _round(x):
-    """A float to int32, half away from zero; what int32 cannot hold becomes the lowest one, as on TFLM's x86."""
+    """A float to int32, half away from zero; what none can hold becomes the lowest one, as on TFLM's x86."""
     size = abs(x)
     if not size < 2147483648.0:
         return -0x80000000
@@ -1088,9 +1089,7 @@ def _polynomial(coefficients, x):
 
 _LOG2_E = _f32(1.44269504)
 _LN2_LOW = _f32(2.12194440e-4)
-_EXP = array(
-    "f", (1.98756915e-4, 1.39819995e-3, 8.33345191e-3, 4.16657959e-2, 1.66666655e-1, 5.00000012e-1)
-)
+_EXP = array("f", (1.98756915e-4, 1.39819995e-3, 8.33345191e-3, 4.16657959e-2, 1.66666655e-1, 5.00000012e-1))
 _TANH_SMALL = array("f", (-5.70498873e-3, 2.06390888e-2, -5.37397156e-2, 1.33314422e-1, -3.33332819e-1))
 
 

@@ -72,20 +72,21 @@ def load(source: str | Path, window: int | None = None, hop: int | None = None, 
         raise UserError("--hop needs --window")
     name, train, test, labels = _recordings(source, seed)
     labels = labels or sorted({y for _, y in train})
-    strangers = sorted({y for _, y in test} - set(labels))
+    strangers = sorted({y for _, y in train + test} - set(labels))
     if strangers:
-        raise UserError(f"{name}: the label {strangers[0]} is in the test data only; record it for training")
+        raise UserError(
+            f"{name}: the label {strangers[0]} is in the test data only, or not in the list of labels"
+        )
     if len(labels) < 2:
         raise UserError(f"{name}: only the label {labels[0]}; a classifier needs two or more")
-    widths = {a.shape[1:] for a, _ in train + test}
+    widths = sorted({a.shape[1:] for a, _ in train + test})
     if len(widths) > 1:
-        raise UserError(f"{name}: recordings differ in channels: {sorted(w[-1] for w in widths if w)}")
-    return Dataset(
-        name,
-        *_windows(name, train, labels, window, hop),
-        *_windows(name, test, labels, window, hop),
-        labels,
-    )
+        raise UserError(f"{name}: recordings differ in their channels: {widths[0][-1]} and {widths[-1][-1]}")
+    size = window or _common_length(name, train + test)
+    step = hop or max(size // 2, 1)
+    x_train, y_train = _windows(name, train, labels, size, step)
+    x_test, y_test = _windows(name, test, labels, size, step)
+    return Dataset(name, x_train, y_train, x_test, y_test, labels)
 
 
 Recordings = list[tuple[np.ndarray, str]]  # each float32 [samples, channels], and its label
@@ -108,28 +109,29 @@ def _recordings(source: str | Path, seed: int) -> tuple[str, Recordings, Recordi
     return name, train, test, labels
 
 
-def _windows(
-    name: str, recordings: Recordings, labels: Sequence[str], window: int | None, hop: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The examples cut from recordings: x [examples, …], y [examples]."""
+def _common_length(name: str, recordings: Recordings) -> int:
     lengths = sorted({len(a) for a, _ in recordings})
-    if window is None and len(lengths) > 1:
+    if len(lengths) > 1:
         raise UserError(
             f"{name}: recordings are {lengths[0]} to {lengths[-1]} samples long; choose a window that fits, "
             f"such as --window {lengths[0]}"
         )
-    size = window or lengths[0]
-    if size > lengths[0]:
-        raise UserError(
-            f"{name}: a recording has only {lengths[0]} samples; use --window {lengths[0]} or less"
-        )
-    step = hop or max(size // 2, 1)
+    return lengths[0]
+
+
+def _windows(
+    name: str, recordings: Recordings, labels: Sequence[str], size: int, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The examples cut from recordings: x [examples, size, …], y [examples]."""
+    shortest = min(len(a) for a, _ in recordings)
+    if size > shortest:
+        raise UserError(f"{name}: a recording has only {shortest} samples; use --window {shortest} or less")
     x, y = [], []
     for samples, label in recordings:
         for start in range(0, len(samples) - size + 1, step):
             x.append(samples[start : start + size])
             y.append(labels.index(label))
-    return np.stack(x).astype(np.float32), np.array(y, np.int64)
+    return np.ascontiguousarray(np.stack(x), np.float32), np.array(y, np.int64)
 
 
 def _split(name: str, recordings: Recordings, seed: int) -> tuple[Recordings, Recordings]:
@@ -241,7 +243,7 @@ def read_csv(path: str | Path) -> np.ndarray:
     if rows and _floats(rows[0][1]) is None:
         keep = [i for i, title in enumerate(rows[0][1]) if title.strip().lower() not in TIME_COLUMNS]
         rows = rows[1:]
-    samples = []
+    samples: list[list[float]] = []
     for number, row in rows:
         values = _floats(row if keep is None else [row[i] for i in keep if i < len(row)])
         if values is None or not all(map(math.isfinite, values)):
@@ -297,8 +299,8 @@ def read_ts(path: Path) -> tuple[Recordings, list[str]]:
                 labels = words[2:]
             continue
         *channels, label = line.strip().split(":")
-        values = [_floats(c.split(",")) for c in channels]
-        lengths = {len(v) if v else 0 for v in values}
+        values = [_floats(c.split(",")) or [] for c in channels]
+        lengths = {len(v) for v in values}
         if len(lengths) != 1 or not values[0] or not np.isfinite(values).all():
             raise UserError(
                 f"{path}, line {number}: channels of different lengths, or a value is no finite number"

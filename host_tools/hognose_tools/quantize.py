@@ -55,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     representative = None
     if args.representative is not None and args.type != "float32":
-        representative = _load_representative(args.representative, args.window, args.hop)
+        representative = load_representative(args.representative, args.window, args.hop)
     tflite = quantize(args.model, representative, args.type)
     files.write(args.output, tflite)
     print(f"{args.output}: {len(tflite)} bytes, {args.type}")
     for channel in coarse_channels(representative[0]) if args.type == "int8" and representative else []:
         print(
-            f"note: channel {channel} is so small beside the others that int8 hardly sees it: give it a larger "
-            "unit (degrees instead of radians), or use --type 16x8",
+            f"note: channel {channel} is so small beside the others that int8 hardly sees it: "
+            "give it a larger unit (degrees instead of radians), or use --type 16x8",
             file=sys.stderr,
         )
     return 0
@@ -110,7 +110,8 @@ def quantize(
     floats = _float_operators(tflite) if type != "float32" else []
     if floats:
         raise UserError(
-            f"TensorFlow has no {type} version of {', '.join(floats)}; use another layer there, or --type float32"
+            f"TensorFlow has no {type} version of {', '.join(floats)}; "
+            "use another layer there, or --type float32"
         )
     return tflite
 
@@ -118,8 +119,9 @@ def quantize(
 # The representative data
 
 
-def _load_representative(source: str, window: int | None, hop: int | None) -> list[np.ndarray]:
-    if Path(source).suffix != ".npz" or window:
+def load_representative(source: str, window: int | None = None, hop: int | None = None) -> list[np.ndarray]:
+    """Arrays for `quantize` from a file or data set, one per input of the model."""
+    if Path(source).suffix != ".npz" or window is not None:
         return [datasets.load(source, window, hop).x_train]
     arrays = datasets.read_npz(source)
     for key in ("x_train", "x"):
@@ -201,8 +203,8 @@ def _crash(folder: Path, code: int, said: list[str]) -> str:
     layers = folder / "layers"
     names = layers.read_text().splitlines() if layers.exists() else []
     what = signal.strsignal(-code) if code < 0 else (said[-1] if said else f"exit code {code}")
-    if not names:
-        return f"loading the model failed: {what}"
+    if not names or any(line.startswith("Traceback") for line in said):
+        return f"quantizing failed: {what}"
     recurrent = sorted({n for n in names if n.split(" ")[0] in RECURRENT})
     remedy = (
         f"it does so on recurrent layers such as {recurrent[0]}: build them with unroll=True"
@@ -313,7 +315,7 @@ def _one_line(e: Exception) -> str:
 
 
 def _float_operators(tflite: bytes) -> list[str]:
-    """What the converter could not quantize: it leaves it in float between DEQUANTIZE and QUANTIZE, silently."""
+    """What the converter could not quantize: it leaves it between DEQUANTIZE and QUANTIZE, silently."""
     return [
         o.label
         for o in read_tflite(tflite).operators

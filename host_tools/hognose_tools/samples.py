@@ -12,7 +12,7 @@ import numpy as np
 from . import files
 from .errors import UserError
 
-NUMPY = {"b": np.dtype("<i1"), "f": np.dtype("<f4")}
+NUMPY: dict[str, np.dtype] = {"b": np.dtype("<i1"), "f": np.dtype("<f4")}
 
 
 @dataclass
@@ -48,7 +48,9 @@ def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
             f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}; the model's inputs are "
             f"{', '.join(wanted)}, so name them that"
         )
-    loaded = [_shaped(arrays[key], port, f"{path}, input {key}") for key, port in zip(wanted, ports, strict=True)]
+    loaded = [
+        _shaped(arrays[key], port, f"{path}, input {key}") for key, port in zip(wanted, ports, strict=True)
+    ]
     if len({len(a) for a in loaded}) > 1:
         raise UserError(f"{path}: the inputs have different numbers of samples: {[len(a) for a in loaded]}")
     return loaded

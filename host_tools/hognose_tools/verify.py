@@ -91,9 +91,7 @@ def compare(got: np.ndarray, expected: np.ndarray, where: str) -> Difference | N
     return Difference(where, i, len(places), got.size, got[i].item(), expected[i].item())
 
 
-def verify(
-    tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
-) -> str | None:
+def verify(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> str | None:
     """What differs first, in words, or None. `inputs`: raw, each [samples, *shape]."""
     count = len(inputs[0])
     answers = board.run(compiled.hog, inputs, engine, on, "raw")
@@ -110,9 +108,7 @@ def verify(
     return None
 
 
-def _first_layer(
-    tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
-) -> str:
+def _first_layer(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> str:
     """The first layer that differs on the one sample of `inputs`."""
     arenas = board.run(compiled.hog, inputs, engine, on, "layers")[0][0]
     oracle = Oracle(tflite, keep_all=True)
@@ -128,7 +124,7 @@ def _layer_outputs(compiled: Compiled, arenas: np.ndarray) -> Iterator[tuple[int
     """Tensor index, operator and value of what each operator left; arenas: uint8 [operators, arena size]."""
     steps = compiled.lowered.steps
     for i, step in enumerate(steps):
-        if i + 1 < len(steps) and steps[i + 1].operator is step.operator:
+        if i + 1 < len(steps) and steps[i + 1].tensor is step.tensor:
             continue  # not its last record
         place = compiled.lowered.places.get(step.tensor.index)
         if isinstance(place, View) and place.buffer.offset >= 0:

@@ -92,7 +92,7 @@ static PyObject *do_write(PyObject *module, PyObject *args) {
         return NULL;
     }
     Py_buffer view;
-    bool ok = get_buffer(object, &view, false, "the numbers are not a contiguous buffer");
+    bool ok = get_buffer(object, &view, false, "the numbers are not a buffer");
     if (ok) {
         size_t size = (size_t)view.itemsize;
         hog_numbers_t numbers = {view.buf, (size_t)view.len / size, (unsigned)size, hog_kind(typecode(&view))};
@@ -125,7 +125,7 @@ static PyObject *do_read(PyObject *module, PyObject *args) {
 static bool transfer_one(hog_call_t *call, PyObject *item, bool output, long i, bool copy) {
     Py_buffer view;
     if (!get_buffer(item, &view, output,
-        output ? "an output is not a writable buffer" : "an input is not a contiguous buffer")) {
+        output ? "an output is not a writable buffer" : "an input is not a buffer")) {
         return false;
     }
     void *bytes;
@@ -142,8 +142,12 @@ static bool transfer(hog_call_t *call, PyObject *given, bool output, bool copy) 
     if (given == Py_None) {
         return true;
     }
-    if (!PyTuple_Check(given) && !PyList_Check(given)) {
+    if (PyObject_CheckBuffer(given)) {
         return check(hog_check_count(call, output, 1)) && transfer_one(call, given, output, 0, copy);
+    }
+    if (!PyTuple_Check(given) && !PyList_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "expected a buffer, or a tuple or list of buffers");
+        return false;
     }
     Py_ssize_t n = PySequence_Fast_GET_SIZE(given);
     if (!check(hog_check_count(call, output, (size_t)n))) {

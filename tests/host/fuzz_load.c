@@ -15,7 +15,7 @@
 #define HEADER_SIZE (24)
 #define ENTRY_SIZE (12)
 #define MAX_ARENA (1u << 20)
-#define MAX_WORK (2e6)      // innermost steps of one run
+#define MAX_WORK (4e6)      // innermost steps of one run
 
 static uint32_t random_state;
 

@@ -17,7 +17,7 @@ import numpy as np
 from hypothesis import strategies as st
 from tflite_builder import Builder, Tensor
 
-ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+ACTIVATIONS = ("NONE", "NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 SPECIAL_FLOATS = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, -1e38, 1e-40, 6.0, -1.0], np.float32)
 
 
@@ -39,7 +39,7 @@ class Draw:
         self.weights = dtype if dtype in ("int4", "float32") else "int8"
         self.b = Builder()
         self.rng = np.random.default_rng(self.int(0, 2**32 - 1))
-        self.wild = self.int(0, 4) == 4  # scales with no regard for the range of the result
+        self.wild = self.int(0, 7) == 7  # scales with no regard for the range of the result
         self.inputs: list[tuple[Tensor, np.ndarray]] = []
         self.notes: list[str] = []
 
@@ -52,23 +52,25 @@ class Draw:
     def flag(self) -> bool:
         return self._draw(st.booleans())
 
-    def shape(self, low: int = 1, high: int = 4, largest: int = 6) -> tuple[int, ...]:
-        """A shape of `low` to `high` dimensions."""
-        return tuple(self.int(1, largest) for _ in range(self.int(low, high)))
+    def shape(self, low: int = 1, high: int = 4, largest: int = 8) -> tuple[int, ...]:
+        """A shape of `low` to `high` dimensions, rather many and large than few and small."""
+        rank = max(self.int(low, high), self.int(low, high))
+        return tuple(max(self.int(1, largest), self.int(1, largest)) for _ in range(rank))
 
     def scale(self, near: float = 0.05) -> float:
         """A scale about `near`, within a factor of four; far off in wild cases."""
-        spread = 8.0 if self.wild else 2.0
-        return float(np.float32(near * 2.0 ** self._draw(st.floats(-spread, spread, width=32))))
+        octaves = 8 if self.wild else 2
+        exponent = self.int(-16 * octaves, 16 * octaves) / 16 + self.rng.uniform(0, 1 / 16)
+        return float(np.float32(near * 2.0**exponent))
 
     def zero_point(self) -> int:
         if self.dtype != "int8":
             return 0
-        return self.of((0, -128, 127, self.int(-128, 127)))
+        return self.of((0, -128, 127, *[self.int(-100, 100)] * 8))
 
     def quantization(self, near: float = 0.05) -> dict[str, Any]:
         """Scale and zero point where the type is quantized, else nothing."""
-        if self.dtype not in ("int8", "int16"):
+        if self.dtype not in ("int8", "int16", "uint8"):
             return {}
         return {"scale": self.scale(near), "zero_point": self.zero_point()}
 
@@ -81,7 +83,7 @@ class Draw:
             return self.rng.integers(0, 2, shape).astype(bool)
         info = np.iinfo(np.int8 if dtype == "int4" else dtype)
         low, high = (-7, 7) if dtype == "int4" else (int(info.min), int(info.max))
-        style = self.of(("any", "any", "ends", "small"))
+        style = self.of(("any", "any", "any", "any", "any", "ends", "small"))
         if style == "ends":
             return self.rng.choice([low, high], shape).astype(info.dtype)
         if style == "small" or info.bits > 16:
@@ -146,8 +148,8 @@ def cases(draw: Callable, name: str, dtype: str) -> Case:
 def _window(d: Draw, size: int, dilated: bool = True) -> tuple[int, int, int]:
     """Kernel, stride and dilation along one dimension."""
     kernel = d.int(1, min(size, 5))
-    stride = d.int(1, 4)
-    dilation = d.int(1, 3) if dilated else 1
+    stride = d.of((1, 1, 1, 2, 2, 3, 4))
+    dilation = d.of((1, 1, 1, 2, 3)) if dilated else 1
     return kernel, stride, dilation
 
 
@@ -158,8 +160,8 @@ def _out_size(size: int, kernel: int, stride: int, dilation: int, same: bool) ->
 
 
 def _image(d: Draw) -> tuple[int, int, int, int]:
-    height = 1 if d.int(0, 3) == 3 else d.int(1, 9)  # Keras's 1D convolutions have H = 1
-    return d.int(1, 2), height, d.int(1, 12), d.int(1, 9)
+    height = 1 if d.int(0, 3) == 3 else d.int(1, 11)  # Keras's 1D convolutions have H = 1
+    return d.of((1, 1, 1, 2)), height, d.int(1, 14), d.of((1, 2, 3, 4, 5, 8, 9, 16))
 
 
 @operator("CONV_2D DEPTHWISE_CONV_2D", "int8 float32")
@@ -275,7 +277,9 @@ def _binary(d: Draw, name: str) -> Case:
     c = d.operand(second, **d.quantization())
     near = 0.0
     if a.scale is not None:
-        near = {"MUL": a.scale * c.scale * 80, "DIV": a.scale / c.scale / 8}.get(name, max(a.scale, c.scale))
+        near = {"MUL": a.scale * c.scale * 80, "DIV": a.scale / c.scale / 8}.get(
+            name, 2 * max(a.scale, c.scale)
+        )
     y = d.output(np.broadcast_shapes(first, second), **d.quantization(near))
     operands = [a, c] if d.flag() else [c, a]
     d.b.op(name, operands, y, version=2, activation=d.of(ACTIVATIONS))
@@ -341,8 +345,10 @@ def _quantize(d: Draw, name: str) -> Case:
 @operator("QUANTIZE", "int8")
 def _requantize(d: Draw, name: str) -> Case:
     shape = d.shape(1, 4, 9)
-    x = d.input(shape, **d.quantization())
-    y = d.output(shape, **d.quantization(x.scale))
+    x = d.input(shape, **(d.quantization() or {"scale": d.scale()}))
+    dtype = "int8" if d.dtype != "int16" else d.of(("int8", "int16", "int32"))
+    zero_point = d.int(-128, 127) if dtype == "int8" else 0
+    y = d.output(shape, dtype, scale=d.scale(x.scale), zero_point=zero_point)
     d.b.op(name, [x], y, version=2)
     return d.case(y)
 
@@ -361,7 +367,7 @@ def _dequantize(d: Draw, name: str) -> Case:
 
 @operator("MEAN", "int8 float32")
 def _mean(d: Draw, name: str) -> Case:
-    x = d.input(d.shape(), **d.quantization())
+    x = d.input(d.shape(largest=12), **d.quantization())
     y, axes = _reduced(d, x, d.quantization(x.scale or 0) if d.flag() else _same_quantization(x))
     d.b.op(name, [x, axes], y, version=2, keep_dims=len(y.shape) == len(x.shape))
     return d.case(y)
@@ -448,3 +454,6 @@ def _concatenation(d: Draw, name: str) -> Case:
     y = d.output((*shape[:at], sum(sizes), *shape[at + 1 :]), **quantization)
     d.b.op(name, parts, y, axis=axis, activation="NONE")
     return d.case(y)
+
+
+FOUNDATION = frozenset(OPERATORS)  # operators_more.py adds others

@@ -21,6 +21,7 @@ from operators import (
     _pad,
     _pool,
     _reduced,
+    _requantize,
     _reshape,
     _same_quantization,
     _softmax,
@@ -46,7 +47,8 @@ operator("RESHAPE", "int16 int32 int64 bool")(_reshape)
 operator("SQUEEZE", "int16 int32")(_squeeze)
 operator("EXPAND_DIMS", "int16")(_expand_dims)
 operator("CONCATENATION", "int16 int32 int64 bool")(_concatenation)
-operator("DEQUANTIZE", "int16")(_dequantize)
+operator("DEQUANTIZE", "int16 uint8")(_dequantize)
+operator("QUANTIZE", "int16 int32 uint8")(_requantize)
 
 
 def _one(d: Draw, name: str, inputs: list, y, **options) -> Case:
@@ -57,7 +59,7 @@ def _one(d: Draw, name: str, inputs: list, y, **options) -> Case:
 # Element by element
 
 
-@operator("MAXIMUM MINIMUM", "int8 int16 float32 int32")
+@operator("MAXIMUM MINIMUM", "int8 int16 float32 int32 int64")
 def _extreme(d: Draw, name: str) -> Case:
     first, second = _broadcastable(d)
     q = d.quantization()
@@ -91,6 +93,7 @@ def _compare(d: Draw, name: str) -> Case:
 
 
 operator("EQUAL NOT_EQUAL", "bool")(_compare)
+operator("GREATER", "int16")(_compare)
 
 
 @operator("LOGICAL_AND LOGICAL_OR", "bool")
@@ -462,7 +465,7 @@ def _resize(d: Draw, name: str) -> Case:
     return _one(d, name, [x, d.b.const(np.array(size, np.int32))], y, **kinds)
 
 
-@operator("DYNAMIC_UPDATE_SLICE", "int8 float32 int32")
+@operator("DYNAMIC_UPDATE_SLICE", "int8 int16 float32 int32")
 def _dynamic_update_slice(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     update = d.input([d.int(1, n) for n in x.shape], **_same_quantization(x))

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from operators import OPERATORS, cases
-
 from hognose_tools.compiler import compile_tflite
+from operators import OPERATORS, cases
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "native_module" / "engine"
@@ -73,5 +72,7 @@ def test_reference_models(program: Path, models: Path, tmp_path: Path, model: st
     """Larger files, of which most mutations hit weights; fewer of them."""
     path = tmp_path / f"{model}.hog"
     path.write_bytes(compile_tflite((models / f"{model}.tflite").read_bytes()).hog)
-    done = subprocess.run([str(program), "2000", "3", str(path)], capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        [str(program), "2000", "3", str(path)], capture_output=True, text=True, errors="replace"
+    )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -31,14 +31,15 @@ class Machine:
     arch: str  # of its native modules
     system: str  # qemu-system-…
     options: tuple[str, ...]
-    rom: int  # where the read-only file system lies: memory that the firmware leaves alone
-
+    rom: int  # where files and data lie: memory that the firmware leaves alone
+    rom_size: int = 8 << 20
+    heap: int = 1 << 20
 
 
 _NRF51_MEMORY = ("-global", "nrf51-soc.flash-size=1048576", "-global", "nrf51-soc.sram-size=262144")
 
 MACHINES = {
-    "M0": Machine("armv6m", "arm", ("-machine", "microbit", *_NRF51_MEMORY), 0x60000),
+    "M0": Machine("armv6m", "arm", ("-machine", "microbit", *_NRF51_MEMORY), 0x60000, 0xA0000, 140 << 10),
     "M3": Machine("armv7m", "arm", ("-machine", "mps2-an385"), 0x21000000),
     "M4F": Machine("armv7emsp", "arm", ("-machine", "mps2-an386"), 0x21000000),
     "M7F": Machine("armv7emdp", "arm", ("-machine", "mps2-an500"), 0x60000000),
@@ -91,12 +92,22 @@ def romfs(files: Mapping[str, bytes]) -> bytes:
 
 
 class Board:
-    """A running board with `files` in /rom, which is on its module search path. Use it with `with`."""
+    """A running board, to be used with `with`.
 
-    def __init__(self, name: str, files: Mapping[str, bytes], boot_timeout: float = 30):
+    `files` are in /rom, which is on its module search path. `memory` is a global variable of its scripts:
+    bytes in place, 16-byte aligned (files are not).
+    """
+
+    def __init__(self, name: str, files: Mapping[str, bytes], memory: bytes = b"", boot_timeout: float = 30):
         machine = MACHINES[name]
         self._name = name
         image = romfs(files)
+        size = len(image)
+        image += bytes(-size % 16)
+        memory_at = machine.rom + len(image)
+        image += memory
+        if len(image) > machine.rom_size:
+            raise BoardError(f"{name}: {len(image)} bytes do not fit into {machine.rom_size} bytes of flash")
         rom = BUILD / "qemu" / name / f"rom-{os.getpid()}.img"
         rom.write_bytes(image)
         command = [
@@ -114,8 +125,9 @@ class Board:
                 self._read_until(b"raw REPL; CTRL-B to exit\r\n>", boot_timeout)
                 self.run(
                     "import sys, vfs, uctypes\n"
-                    f"vfs.mount(vfs.VfsRom(uctypes.bytearray_at({machine.rom}, {len(image)})), '/rom')\n"
-                    "sys.path.insert(0, '/rom')",
+                    f"vfs.mount(vfs.VfsRom(uctypes.bytearray_at({machine.rom}, {size})), '/rom')\n"
+                    "sys.path.insert(0, '/rom')\n"
+                    f"memory = uctypes.bytearray_at({memory_at}, {len(memory)})",
                     boot_timeout,
                 )
             except BaseException:

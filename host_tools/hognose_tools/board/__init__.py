@@ -94,7 +94,9 @@ def _on_unix(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[
         command = [str(micropython()), "-X", f"heapsize={heap}", device_run.__file__]
         process = subprocess.Popen(
             [*command, names[0], engine, mode, *names[1:]],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={**os.environ, "MICROPYPATH": str(library)},
         )
         assert process.stdout

@@ -69,7 +69,7 @@ def _ref(value: Any, data: _Data) -> Any:
     if isinstance(value, View):
         return value.buffer.offset + value.offset
     if isinstance(value, Const):
-        return data.ref(value.data)
+        return data.ref(value.data) + value.offset
     return NONE if value is None else value
 
 

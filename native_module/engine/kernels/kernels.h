@@ -13,6 +13,13 @@
 #define HOG_INT8 ('b')
 #define HOG_FLOAT32 ('f')
 
+// Inner loops, where a build for size gives away more time than it saves room.
+#if defined(__GNUC__) && !defined(__clang__)
+#define HOG_HOT __attribute__((noinline, optimize("O2")))
+#else
+#define HOG_HOT
+#endif
+
 // One function an operator; each writes all of its output.
 void hog_conv(const hog_t *h, void *arena, const hog_conv_t *op);
 void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op);
@@ -24,6 +31,15 @@ void hog_fill(const hog_t *h, void *arena, const hog_fill_t *op);
 void hog_softmax(const hog_t *h, void *arena, const hog_softmax_t *op);
 void hog_lut(const hog_t *h, void *arena, const hog_lut_t *op);
 void hog_unary(const hog_t *h, void *arena, const hog_unary_t *op);
+
+// sums[r] = Σ x[i]·w[r][i] over k values, for the `rows` rows of w, at most HOG_DOT_ROWS; `sums` has
+// room for as many, and those of missing rows are not defined.
+#if defined(__ARM_ARCH_6M__)
+#define HOG_DOT_ROWS (2)        // what fits into eight registers
+#else
+#define HOG_DOT_ROWS (4)
+#endif
+void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
 
 int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32 cannot hold it
 float hog_exp(float x);
@@ -65,10 +81,8 @@ static inline int32_t hog_shift_right(int32_t x, unsigned n) {
 
 // MultiplyByQuantizedMultiplier: x·multiplier·2^(shift - 31), rounded twice; shift in -31 ... 30.
 static inline int32_t hog_requantize(int32_t x, int32_t multiplier, int shift) {
-    if (shift > 0) {
-        return hog_multiply_high((int32_t)((uint32_t)x << shift), multiplier);
-    }
-    return hog_shift_right(hog_multiply_high(x, multiplier), (unsigned)-shift);
+    int left = shift > 0 ? shift : 0;
+    return hog_shift_right(hog_multiply_high((int32_t)((uint32_t)x << left), multiplier), (unsigned)(left - shift));
 }
 
 static inline int8_t hog_saturate_int8(int32_t x) {

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""What all lowering functions share: the steps they add to, and the checks they make."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Operator, Tensor
+from ..planner import Buffer, Pairs
+from ..records import ITEMSIZE, MAX_LOOPS, TYPECODE, Loop
+
+ACTIVATIONS = {0: None, 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
+_BOUNDS = {"RELU": (0.0, None), "RELU_N1_TO_1": (-1.0, 1.0), "RELU6": (0.0, 6.0)}
+FLT_MAX = float(np.finfo(np.float32).max)
+
+
+class Unsupported(Exception):
+    """What the engine cannot run, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a tensor lies: a buffer of the arena, and bytes into it."""
+
+    buffer: Buffer
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Const:
+    """Bytes in DATA, from `offset` on."""
+
+    data: bytes
+    offset: int = 0
+
+
+@dataclass(eq=False)
+class Step:
+    """A record to be: fields still hold Views and Consts. `tensor` is what it completes."""
+
+    name: str
+    type: str
+    fields: dict[str, Any]
+    loops: list[Loop]
+    operator: Operator
+    tensor: Tensor
+    macs: int = 0
+
+
+@dataclass
+class Lowered:
+    """The steps in order, the buffers they use, and which may share their place."""
+
+    graph: Graph
+    steps: list[Step] = field(default_factory=list)
+    places: dict[int, View | Const] = field(default_factory=dict)  # by tensor index
+    buffers: list[Buffer] = field(default_factory=list)
+    inplace: Pairs = field(default_factory=set)
+    problems: dict[str, list[str]] = field(default_factory=dict)  # what is wrong: where
+    _candidates: list[tuple[int, Buffer, Buffer]] = field(default_factory=list)
+
+    def new_buffer(self, size: int) -> View:
+        buffer = Buffer(max(size, 1))
+        self.buffers.append(buffer)
+        return View(buffer)
+
+    def place(self, t: Tensor) -> View | Const:
+        """Where `t` is, or where it will be."""
+        if t.index not in self.places:
+            if t.data is not None:
+                self.places[t.index] = Const(t.data.tobytes())
+            else:
+                self.places[t.index] = self.new_buffer(t.size * ITEMSIZE[typecode(t)])
+        return self.places[t.index]
+
+    def alias(self, source: Tensor, result: Tensor) -> None:
+        """`result` is `source` under another shape."""
+        self.places[result.index] = self.place(source)
+
+    def emit(
+        self,
+        name: str,
+        op: Operator,
+        fields: dict[str, Any],
+        loops: Sequence[Loop] = (),
+        *,
+        kind: str,
+        macs: int = 0,
+        inplace: Sequence[Tensor] = (),
+        tensor: Tensor | None = None,
+    ) -> None:
+        """Adds a step. `inplace`: inputs whose place the output may take; `tensor`: its output, if not the first."""
+        if len(loops) > MAX_LOOPS:
+            raise Unsupported(
+                f"it needs {len(loops)} nested loops, {MAX_LOOPS} is the limit: "
+                "use tensors of fewer dimensions"
+            )
+        out = fields["out"]
+        for t in inplace:
+            view = self.place(t)
+            if isinstance(view, View) and view.offset == out.offset == 0:
+                self._candidates.append((len(self.steps), view.buffer, out.buffer))
+        self.steps.append(Step(name, kind, fields, list(loops), op, tensor or op.outputs[0], macs))
+
+    def finish(self) -> None:
+        """Lifetimes of all buffers, and the pairs that may share their place."""
+        for i, step in enumerate(self.steps):
+            for value in step.fields.values():
+                if isinstance(value, View):
+                    value.buffer.touch(i)
+        for t in self.graph.inputs:
+            _buffer(self.place(t)).touch(-1)
+        for t in self.graph.outputs:
+            _buffer(self.place(t)).touch(len(self.steps))
+        self.inplace = {
+            (id(source), id(result))
+            for i, source, result in self._candidates
+            if source is not result and source.last == i == result.first
+        }
+
+
+def _buffer(place: View | Const) -> Buffer:
+    assert isinstance(place, View)
+    return place.buffer
+
+
+ASK_TYPE = "only int8 and float32 are supported; convert with `hognose quantize` (full int8) or as float32"
+
+
+def typecode(*tensors: Tensor) -> str:
+    """The one element type of all `tensors`."""
+    kinds = {t.dtype for t in tensors}
+    if kinds == {"float32", "int8"} and tensors[0].dtype == "float32":
+        raise Unsupported(
+            "int8 weights with float32 values (dynamic-range quantization) are not supported, "
+            "nor by TFLM: convert the model to full int8 with `hognose quantize`, or as float32"
+        )
+    odd = kinds - TYPECODE.keys()
+    if odd:
+        raise Unsupported(f"{' and '.join(sorted(odd))} tensors are not supported: {ASK_TYPE}")
+    if len(kinds) > 1:
+        raise Unsupported(f"{' with '.join(sorted(kinds))} in one operator is not supported: {ASK_TYPE}")
+    kind = TYPECODE[kinds.pop()]
+    if kind == "b" and any(not len(t.scales) for t in tensors):
+        raise Unsupported("an int8 tensor has no scale: quantize the model again")
+    return kind
+
+
+def constant(op: Operator, i: int, what: str) -> np.ndarray:
+    """The data of input `i`, which must be constant."""
+    t = op.inputs[i] if i < len(op.inputs) else None
+    if t is None or t.data is None:
+        raise Unsupported(f"its {what} must be a constant: give the model fixed shapes (batch size 1)")
+    return t.data
+
+
+def activation(op: Operator) -> str | None:
+    code = op.options.get("fused_activation_function", 0)
+    if code not in ACTIVATIONS:
+        raise Unsupported(f"fused activation number {code} is not supported: use a layer of its own")
+    return ACTIVATIONS[code]
+
+
+def clamp(op: Operator, kind: str, act: str | None = None, in_zp: int = 0) -> dict[str, int | float]:
+    """The clamp fields: the activation's bounds in the output's own numbers."""
+    low, high = _BOUNDS[act] if act else (None, None)
+    if kind == "f":
+        # Without an activation TFLM still clamps to what is finite.
+        return {"min": -FLT_MAX if low is None else low, "max": FLT_MAX if high is None else high}
+    t = op.outputs[0]
+    return {
+        "in_zp": in_zp,
+        "out_zp": t.zero_point,
+        "min": -128 if low is None else max(-128, quantized(low, t)),
+        "max": 127 if high is None else min(127, quantized(high, t)),
+    }
+
+
+def quantized(value: float, t: Tensor) -> int:
+    """`value` in t's numbers: a float32 division, rounded half away from zero."""
+    ratio = float(np.float32(value) / t.scale)
+    return t.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
+
+
+def check_zero_points(*tensors: Tensor) -> None:
+    for t in tensors:
+        if not -128 <= t.zero_point <= 127:
+            raise Unsupported(f"the zero point {t.zero_point} is not an int8: quantize the model again")
+
+
+def contiguous(shape: Sequence[int]) -> list[int]:
+    """Strides in elements of a row-major tensor."""
+    return [prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
+def broadcast_strides(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int]:
+    """Strides of a tensor that is broadcast to the shape `out`: 0 where it repeats."""
+    full = (1,) * (len(out) - len(shape)) + shape
+    return [0 if n == 1 else s for n, s in zip(full, contiguous(full), strict=True)]
+
+
+def nest(sizes: Sequence[int], a: Sequence[int], b: Sequence[int]) -> list[Loop]:
+    """A loop nest over `sizes`: levels of one step go, levels that continue each other become one."""
+    loops: list[Loop] = []
+    for n, sa, sb in zip(sizes, a, b, strict=True):
+        if n == 1:
+            continue
+        top = loops[-1] if loops else None
+        if top and top.a == sa * n and top.b == sb * n:
+            top.n, top.a, top.b = top.n * n, sa, sb
+        else:
+            loops.append(Loop(n, sa, sb))
+    return loops
+
+
+def same_size(op: Operator) -> tuple[Tensor, Tensor]:
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    if x.size != y.size:
+        raise Unsupported(
+            f"its input {list(x.shape)} and output {list(y.shape)} differ in size: damaged model"
+        )
+    return x, y

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Operators whose kernel slides over the input: convolutions, dense layers, pooling."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import fixedpoint as fx
+from ..graph import Operator, Tensor
+from ..records import ITEMSIZE
+from .core import (
+    ASK_TYPE,
+    Const,
+    Lowered,
+    Unsupported,
+    activation,
+    check_zero_points,
+    clamp,
+    constant,
+    typecode,
+)
+
+_SAME = 0  # tflite.Padding
+
+
+@dataclass
+class Window:
+    """How a kernel slides along one axis."""
+
+    size: int
+    out: int
+    k: int
+    stride: int
+    dilation: int
+    pad: int
+
+    @property
+    def inside(self) -> bool:
+        """No position of the window reaches over a border."""
+        return self.pad == 0 and (self.out - 1) * self.stride + (self.k - 1) * self.dilation < self.size
+
+
+def window(op: Operator, axis: str, size: int, out: int, k: int) -> Window:
+    """TFLite's ComputePadding, and the check that the model's output shape is what it gives."""
+    stride = op.options[f"stride_{axis}"]
+    dilation = op.options.get(f"dilation_{axis}factor", 1)
+    if stride < 1 or dilation < 1 or k < 1:
+        raise Unsupported(f"stride {stride}, dilation {dilation}, window {k}: each must be at least 1")
+    reach = (k - 1) * dilation + 1
+    same = op.options["padding"] == _SAME
+    expected = -(-size // stride) if same else max(0, -(-(size - reach + 1) // stride))
+    if out != expected:
+        raise Unsupported(f"its output is {out} along {axis}, {expected} was expected: damaged model")
+    return Window(size, out, k, stride, dilation, max(0, (out - 1) * stride + reach - size) // 2)
+
+
+def shape4(t: Tensor) -> tuple[int, int, int, int]:
+    if len(t.shape) != 4:
+        raise Unsupported(f"a tensor of shape {list(t.shape)} where four dimensions are expected")
+    return t.shape  # type: ignore[return-value]
+
+
+def scales(op: Operator, x: Tensor, w: Tensor, channels: int) -> list[tuple[int, int]]:
+    """The requantization multipliers: one, or one per output channel."""
+    y = float(op.outputs[0].scale)
+    if len(w.scales) == 1:
+        # FULLY_CONNECTED multiplies the two scales as float32, the convolutions as double.
+        dense = op.kind == "FULLY_CONNECTED"
+        product = float(x.scale * w.scale) if dense else float(x.scale) * float(w.scale)
+        return [fx.quantize_multiplier(product / y)]
+    if len(w.scales) != channels:
+        raise Unsupported(f"{len(w.scales)} weight scales for {channels} channels: damaged model")
+    pairs = [fx.quantize_multiplier(float(x.scale) * float(s) / y) for s in w.scales]
+    return pairs if len(set(pairs)) > 1 else pairs[:1]
+
+
+def parameters(op: Operator, kind: str, weights: np.ndarray, out_axis: int) -> tuple[Const, int]:
+    """Bias with the input's zero point folded in, multipliers and shifts; and how many of these."""
+    x, w = op.inputs[0], op.inputs[1]
+    assert x is not None and w is not None
+    channels = weights.shape[out_axis]
+    b = op.inputs[2] if len(op.inputs) > 2 else None
+    bias = constant(op, 2, "bias").reshape(-1) if b is not None else np.zeros(channels, np.int32)
+    if len(bias) != channels:
+        raise Unsupported(f"{len(bias)} bias values for {channels} channels: damaged model")
+    if kind == "f":
+        return Const(bias.astype("<f4").tobytes()), 0
+    if bias.dtype != np.int32:
+        raise Unsupported(f"a bias of type {bias.dtype} is not supported: {ASK_TYPE}")
+    others = tuple(i for i in range(weights.ndim) if i != out_axis)
+    bias = bias.astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=others)
+    pairs = scales(op, x, w, channels)
+    if any(shift > 30 for _, shift in pairs):
+        raise Unsupported("its scales differ by more than 2^30: quantize the model again")
+    multipliers = np.array([m for m, _ in pairs], "<i4")
+    shifts = np.array([s for _, s in pairs], "i1")
+    # Accumulators are 32 bits wide and wrap, in TFLM as here.
+    data = bias.astype("<u4").tobytes() + multipliers.tobytes() + shifts.tobytes()
+    return Const(data), len(pairs)
+
+
+def symmetric(w: Tensor, data: np.ndarray, kind: str) -> np.ndarray:
+    """Weights whose zero point is 0; one that is not is folded in where the result stays int8."""
+    if kind == "f" or not w.zero_points.any():
+        return data
+    zero = w.zero_points if len(w.zero_points) == 1 else w.zero_points.reshape(-1, *[1] * (data.ndim - 1))
+    folded = data.astype(np.int64) - zero
+    if w.axis != 0 or folded.min() < -128 or folded.max() > 127:
+        raise Unsupported("its weights have a zero point that is not 0: quantize them symmetrically")
+    return folded.astype(np.int8)
+
+
+def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    assert x is not None and w is not None
+    kind = typecode(x, w, y)
+    weights = constant(op, 1, "weights")
+    batch, in_h, in_w, in_c = shape4(x)
+    out_batch, out_h, out_w, out_c = shape4(y)
+    first, k_h, k_w, last = shape4(w)
+    filters, depth = (last, in_c) if depthwise else (first, last)
+    groups = in_c if depthwise else in_c // depth if depth and in_c % depth == 0 else 0
+    if out_batch != batch or filters != out_c or not groups or out_c % groups or (depthwise and first != 1):
+        raise Unsupported(
+            f"the shapes {list(x.shape)}, {list(w.shape)}, {list(y.shape)} of input, "
+            "weights, output do not fit together: damaged model"
+        )
+    rows, columns = window(op, "h", in_h, out_h, k_h), window(op, "w", in_w, out_w, k_w)
+    _emit_conv(low, op, kind, weights, batch, rows, columns, in_c, out_c, groups, depthwise)
+
+
+def fully_connected(low: Lowered, op: Operator) -> None:
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    assert x is not None and w is not None
+    kind = typecode(x, w, y)
+    if op.options.get("weights_format", 0) != 0:
+        raise Unsupported("shuffled weights are not supported: convert the model again")
+    weights = symmetric(w, constant(op, 1, "weights"), kind)
+    if (
+        weights.ndim != 2
+        or x.size % weights.shape[1]
+        or y.size * weights.shape[1] != x.size * weights.shape[0]
+    ):
+        raise Unsupported(
+            f"the shapes {list(x.shape)}, {list(w.shape)}, {list(y.shape)} of input, "
+            "weights, output do not fit together: damaged model"
+        )
+    out_c, in_c = weights.shape
+    row, rows = Window(1, 1, 1, 1, 1, 0), Window(x.size // in_c, x.size // in_c, 1, 1, 1, 0)
+    _emit_conv(low, op, kind, weights.reshape(out_c, 1, 1, in_c), 1, row, rows, in_c, out_c, 1, False)
+
+
+def _emit_conv(
+    low: Lowered,
+    op: Operator,
+    kind: str,
+    weights: np.ndarray,
+    batch: int,
+    rows: Window,
+    columns: Window,
+    in_c: int,
+    out_c: int,
+    groups: int,
+    depthwise: bool,
+) -> None:
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    if kind == "b":
+        check_zero_points(x, y)
+    params, count = parameters(op, kind, weights, 3 if depthwise else 0)
+    depth = 1 if depthwise else in_c // groups
+    patch = rows.k * columns.k * depth
+    macs = batch * rows.out * columns.out * out_c * patch
+    scratch = None
+    if not depthwise and not _patch_in_place(rows, columns, groups):
+        scratch = low.new_buffer(patch * ITEMSIZE[kind])
+    fields = {
+        "in": low.place(x),
+        "out": low.place(y),
+        "weights": Const(weights.tobytes()),
+        "params": params,
+        "scratch": scratch,
+        "in_c": in_c,
+        "out_c": out_c,
+        "batch": batch,
+        "in_h": rows.size,
+        "in_w": columns.size,
+        "out_h": rows.out,
+        "out_w": columns.out,
+        "k_h": rows.k,
+        "k_w": columns.k,
+        "groups": groups,
+        "stride_h": rows.stride,
+        "stride_w": columns.stride,
+        "dilation_h": rows.dilation,
+        "dilation_w": columns.dilation,
+        "pad_h": rows.pad,
+        "pad_w": columns.pad,
+        "scales": count,
+        **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
+    }
+    low.emit("DEPTHWISE" if depthwise else "CONV", op, fields, kind=kind, macs=macs)
+
+
+def _patch_in_place(rows: Window, columns: Window, groups: int) -> bool:
+    """Whether every patch of a convolution lies in the input in one piece."""
+    one_row = rows.k == 1 and (columns.k == 1 or columns.dilation == 1)
+    whole_rows = columns.k == columns.size and columns.dilation == 1 and rows.dilation == 1
+    return groups == 1 and rows.inside and columns.inside and (one_row or whole_rows)
+
+
+def pool(low: Lowered, op: Operator, *, name: str) -> None:
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    kind = typecode(x, y)
+    batch, in_h, in_w, channels = shape4(x)
+    out_batch, out_h, out_w, out_c = shape4(y)
+    if (batch, channels) != (out_batch, out_c):
+        raise Unsupported("batch or channels change in a pooling layer: damaged model")
+    if kind == "b":
+        check_zero_points(x, y)
+        if abs(x.scale - y.scale) > 1e-6 or x.zero_point != y.zero_point:
+            raise Unsupported("input and output are quantized differently: quantize the model again")
+    rows = window(op, "h", in_h, out_h, op.options["filter_height"])
+    columns = window(op, "w", in_w, out_w, op.options["filter_width"])
+    fields = {
+        "in": low.place(x),
+        "out": low.place(y),
+        "channels": channels,
+        "batch": batch,
+        "in_h": in_h,
+        "in_w": in_w,
+        "out_h": out_h,
+        "out_w": out_w,
+        "k_h": rows.k,
+        "k_w": columns.k,
+        "stride_h": rows.stride,
+        "stride_w": columns.stride,
+        "pad_h": rows.pad,
+        "pad_w": columns.pad,
+        **clamp(op, kind, activation(op)),
+    }
+    low.emit(name, op, fields, kind=kind)

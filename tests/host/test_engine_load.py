@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""What the C loader refuses, and in which words: files written by hand, record by record."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+
+import pytest
+from hognose_tools.compiler.records import IN_DATA, NONE, Loop, Record
+
+engine = pytest.importorskip("_hognose", reason="the CPython extension is not built")
+
+ARENA = 4096
+DATA = bytes(4096)  # biases, multipliers and shifts of 0 are valid
+BIG = 0x7FFFFFF0
+INT8_CLAMP = {"in_zp": 0, "out_zp": 0, "min": -128, "max": 127}
+FLOAT_CLAMP = {"min": -1.0, "max": 1.0}
+IMAGE = {"batch": 1, "in_h": 6, "in_w": 5, "out_h": 6, "out_w": 5, "k_h": 3, "k_w": 3}
+WINDOW = {"stride_h": 1, "stride_w": 1, "pad_h": 1, "pad_w": 1}
+CONV = {
+    **IMAGE, **WINDOW, **INT8_CLAMP, "in": 0, "out": 512, "weights": IN_DATA, "params": IN_DATA + 2048,
+    "scratch": 1024, "in_c": 4, "out_c": 6, "groups": 2, "dilation_h": 1, "dilation_w": 1, "scales": 6,
+    "layout": 0,
+}  # fmt: skip
+FLOAT_CONV = {**CONV, **FLOAT_CLAMP, "scratch": NONE, "scales": 0, "out": 1024}
+DEPTHWISE = {**CONV, "groups": 4, "out_c": 8, "scales": 1, "scratch": NONE}
+POOL = {**IMAGE, **WINDOW, **INT8_CLAMP, "in": 0, "out": 512, "channels": 4, "reserved": 0}
+BINARY = {
+    **INT8_CLAMP, "in1": 0, "in2": IN_DATA, "out": 0, "loops": 2, "left_shift": 20, "multiplier1": 1 << 30,
+    "multiplier2": 1 << 30, "multiplier": 1 << 30, "shift1": 0, "shift2": -1, "shift": 1, "in2_zp": 3,
+}  # fmt: skip
+BINARY_LOOPS = [Loop(10, 7, 0), Loop(7, 1, 1)]
+MEAN = {
+    **INT8_CLAMP,
+    "in": 0,
+    "out": 3000,
+    "keep": 1,
+    "reduce": 1,
+    "reserved": 0,
+    "multiplier": 9,
+    "shift": -3,
+}
+MOVE = {"in": 0, "out": 1000, "run": 10, "loops": 2}
+SOFTMAX = {"in": 0, "out": 0, "rows": 3, "depth": 10, "table": IN_DATA + 64, "entries": 200}
+UNARY = {"in": 0, "out": 0, "count": 100, "min": 0.0, "max": 6.0}
+QUANTIZE = {"in": 0, "out": 0, "count": 100, "scale": 0.5, "zero_point": -128}
+
+VALID = {
+    "conv": Record("CONV", "b", CONV),
+    "float conv": Record("CONV", "f", FLOAT_CONV),
+    "depthwise": Record("DEPTHWISE", "b", DEPTHWISE),
+    "average pool": Record("AVERAGE_POOL", "b", POOL),
+    "max pool": Record("MAX_POOL", "f", {**POOL, **FLOAT_CLAMP, "out": 1024}),
+    "add": Record("ADD", "b", BINARY, BINARY_LOOPS),
+    "mul": Record("MUL", "f", {**BINARY, **FLOAT_CLAMP}, BINARY_LOOPS),
+    "mean": Record("MEAN", "b", MEAN, [Loop(10, 1), Loop(20, 10)]),
+    "move": Record("MOVE", "b", MOVE, [Loop(5, 20, 10), Loop(2, 100, 50)]),
+    "reversed": Record("MOVE", "b", {**MOVE, "in": 90, "loops": 1}, [Loop(10, -10, 10)]),
+    "fill": Record("FILL", "b", {"out": 4, "count": 20, "size": 4, "value": 7}),
+    "softmax": Record("SOFTMAX", "b", SOFTMAX),
+    "float softmax": Record("SOFTMAX", "f", {**SOFTMAX, "table": NONE, "beta": 1.0}),
+    "lut": Record("LUT", "b", {"in": 0, "out": 1, "count": 1, "table": IN_DATA + 7}),
+    "quantize": Record("QUANTIZE", "b", QUANTIZE),
+    "dequantize": Record("DEQUANTIZE", "b", QUANTIZE),
+    "clamp": Record("CLAMP", "f", UNARY),
+    "logistic": Record("LOGISTIC", "f", UNARY),
+    "tanh": Record("TANH", "f", UNARY),
+}
+
+# record, what is changed, words
+REFUSED = [
+    ("conv", {"batch": 0}, "a size is 0"),
+    ("conv", {"dilation_w": 0}, "a size is 0"),
+    ("conv", {"in_c": 0}, "a size is 0"),
+    ("conv", {"out_c": 0}, "a size is 0"),
+    ("conv", {"in": ARENA - 119}, "input ends outside the arena"),
+    ("conv", {"in": IN_DATA}, "input ends outside the arena"),
+    ("conv", {"out": ARENA - 179}, "output ends outside the arena"),
+    ("conv", {"in_h": 65535, "in_w": 65535}, "input ends outside the arena"),
+    ("conv", {"batch": 65535, "in_h": 65535, "in_w": 65535, "in_c": 0x10000000}, "input ends outside"),
+    ("conv", {"weights": IN_DATA + 4096 - 107}, "weights end outside the file"),
+    ("conv", {"weights": 0}, "weights end outside the file"),
+    ("conv", {"params": IN_DATA + 4096 - 53}, "parameters end outside the file or are misaligned"),
+    ("conv", {"params": IN_DATA + 2}, "parameters end outside the file or are misaligned"),
+    ("conv", {"scales": 2}, "multipliers are neither one nor one for each channel"),
+    ("conv", {"scales": 0}, "multipliers are neither one nor one for each channel"),
+    ("float conv", {"scales": 1}, "multipliers are neither one nor one for each channel"),
+    ("conv", {"groups": 3}, "groups do not divide the channels"),
+    ("depthwise", {"groups": 2}, "groups do not divide the channels"),
+    ("conv", {"out": 119}, "overlap"),
+    ("conv", {"scratch": 100}, "overlap"),
+    ("conv", {"scratch": 691}, "overlap"),
+    ("conv", {"scratch": ARENA - 17}, "scratch ends outside the arena"),
+    ("conv", {"scratch": NONE}, "patches need scratch"),
+    ("conv", {"stride_h": 65535, "out_h": 65535}, "window too large"),
+    ("conv", {"layout": 1}, "a reserved field is not 0"),
+    ("conv", {"in_zp": 128}, "zero point out of range"),
+    ("conv", {"out_zp": -129}, "zero point out of range"),
+    ("conv", {"min": 5, "max": 4}, "clamp out of range or empty"),
+    ("conv", {"max": 128}, "clamp out of range or empty"),
+    ("float conv", {"min": 2.0}, "clamp out of range or empty"),
+    ("float conv", {"min": float("nan")}, "clamp out of range or empty"),
+    ("float conv", {"in": 2}, "misaligned"),
+    ("float conv", {"weights": IN_DATA + 2}, "misaligned"),
+    ("average pool", {"k_w": 0}, "a size is 0"),
+    ("average pool", {"pad_h": 3}, "window outside the input"),
+    ("average pool", {"stride_w": 2}, "window outside the input"),
+    ("average pool", {"reserved": 1}, "a reserved field is not 0"),
+    ("average pool", {"channels": BIG}, "input ends outside"),
+    ("max pool", {"out": 4000}, "output ends outside"),
+    ("add", {"out": ARENA - 69}, "output ends outside"),
+    ("add", {"in1": ARENA - 69}, "input ends outside the arena or the file"),
+    ("add", {"in2": IN_DATA + 4090}, "input ends outside the arena or the file"),
+    ("add", {"in2": 60}, "overlap"),
+    ("add", {"in1": 1}, "overlap"),
+    ("add", {"left_shift": 31}, "multiplier or shift out of range"),
+    ("add", {"multiplier2": -1}, "multiplier or shift out of range"),
+    ("add", {"shift": 31}, "multiplier or shift out of range"),
+    ("add", {"shift1": -32}, "multiplier or shift out of range"),
+    ("add", {"loops": 7}, "too many loops"),
+    ("add", {"loops": 1}, "the record's length is wrong"),
+    ("mean", {"keep": 200, "reduce": 100}, "too many loops"),
+    ("mean", {"out": 100}, "overlap"),
+    ("mean", {"in": ARENA - 199}, "input ends outside"),
+    ("mean", {"in": IN_DATA}, "input ends outside"),
+    ("mean", {"shift": 31}, "multiplier or shift out of range"),
+    ("move", {"run": 0}, "a size is 0"),
+    ("move", {"run": BIG}, "output ends outside"),
+    ("move", {"out": ARENA - 99}, "output ends outside"),
+    ("move", {"out": IN_DATA}, "output ends outside"),
+    ("move", {"in": IN_DATA + 4096 - 189}, "input ends outside the arena or the file"),
+    ("move", {"out": 189}, "overlap"),
+    ("reversed", {"in": 89}, "input ends outside the arena or the file"),
+    ("fill", {"count": 1024}, "output ends outside"),
+    ("fill", {"size": 3}, "elements are not of 1, 2 or 4 bytes"),
+    ("fill", {"count": 0}, "a size is 0"),
+    ("softmax", {"entries": 1009}, "table ends outside the file"),
+    ("softmax", {"table": IN_DATA + 2}, "table ends outside the file or is misaligned"),
+    ("softmax", {"rows": 0}, "a size is 0"),
+    ("softmax", {"out": 5}, "overlap"),
+    ("float softmax", {"rows": 65536, "depth": 65536}, "input ends outside"),
+    ("lut", {"table": IN_DATA + 4096 - 255}, "table ends outside the file"),
+    ("quantize", {"scale": 0.0}, "scale is not a positive number"),
+    ("quantize", {"scale": float("inf")}, "scale is not a positive number"),
+    ("quantize", {"zero_point": 128}, "zero point out of range"),
+    ("dequantize", {"out": 8}, "overlap"),
+    ("dequantize", {"out": ARENA - 396}, "output ends outside"),
+    ("clamp", {"max": -1.0}, "clamp out of range or empty"),
+    ("tanh", {"count": 1025}, "input ends outside"),
+]  # fmt: skip
+
+
+def write_hog(*records: bytes, arena: int = ARENA, features: int = 3, io: bytes | None = None) -> bytearray:
+    """A file with these operators' bytes; one int8 input and output of 2x3 unless `io` says otherwise."""
+    tensor = struct.pack("<IBBHfi2I", 0, ord("b"), 2, 0, 0.5, 1, 2, 3)
+    plan = struct.pack("<4H", 1, 1, len(records), 0) + (io or tensor * 2) + b"".join(records)
+    table = 24 + 3 * 12
+    data = (table + 4 + len(plan) + 15) // 16 * 16
+    sections = [(b"META", table, 4), (b"PLAN", table + 4, len(plan)), (b"DATA", data, len(DATA))]
+    body = struct.pack("<II", arena, features) + b"".join(struct.pack("<4sII", *s) for s in sections)
+    body += b"{}  " + plan
+    file = bytearray(16) + body + bytes(data - 16 - len(body)) + DATA
+    file[:8] = struct.pack("<4sHH", b"HOGN", 1, 3)
+    return seal(file)
+
+
+def seal(file: bytearray) -> bytearray:
+    struct.pack_into("<II", file, 8, len(file), zlib.crc32(file[16:]))
+    return file
+
+
+def load(file: bytes) -> int:
+    return engine.load(file, bytearray(engine.STATE_SIZE))
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_valid(name: str) -> None:
+    assert load(write_hog(VALID[name].pack())) == ARENA
+
+
+@pytest.mark.parametrize(("name", "change", "words"), REFUSED, ids=lambda v: str(v)[:40])
+def test_refused(name: str, change: dict[str, float], words: str) -> None:
+    record = VALID[name]
+    bad = replace(record, fields={**record.fields, **change})
+    with pytest.raises(ValueError, match=f"^operator 1: .*{words}"):
+        load(write_hog(VALID["fill"].pack(), bad.pack()))
+
+
+@pytest.mark.parametrize("multiplier, shift", [(-1, 0), (0, 31), (0, -32)])
+def test_parameters_in_data(multiplier: int, shift: int) -> None:
+    file = write_hog(VALID["conv"].pack())
+    at = len(file) - len(DATA) + 2048 + 6 * 4 + 5 * 4
+    struct.pack_into("<i5xb", file, at, multiplier, shift)
+    with pytest.raises(ValueError, match="operator 0: multiplier or shift out of range"):
+        load(seal(file))
+
+
+@pytest.mark.parametrize(
+    "loop", [Loop(0), Loop(7, 1 << 30), Loop(0xFFFFFFFF, -(1 << 31)), Loop(4000, 1), Loop(3, -1)]
+)
+def test_loops(loop: Loop) -> None:
+    record = replace(VALID["move"], loops=[VALID["move"].loops[0], loop])
+    with pytest.raises(ValueError, match=r"operator 0: (input|output) ends outside|operator 0: a size is 0"):
+        load(write_hog(record.pack()))
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (b"\x00b\x01\x00", "operator 0: unknown operator"),
+        (b"\x11b\x01\x00", "operator 0: unknown operator"),
+        (b"\x01b\x00\x00", "operator 0: the record's length is wrong"),
+        (b"\x01b\x12\x00", "operator 0: the record's length is wrong"),
+        (VALID["fill"].pack() + b"\x00\x00\x00\x00", "the plan goes on behind its last operator"),
+        (replace(VALID["tanh"], type="b").pack(), "operator 0: unknown type"),
+        (replace(VALID["lut"], type="f").pack(), "operator 0: unknown type"),
+        (VALID["fill"].pack().replace(b"b", b"h"), "operator 0: unknown type"),
+        (b"", "the plan is cut short"),
+    ],
+)
+def test_records(record: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        load(write_hog(record))
+
+
+def test_header() -> None:
+    good = write_hog(VALID["fill"].pack())
+
+    def refused(words: str, at: int, form: str, *values: object, sealed: bool = True) -> None:
+        file = bytearray(good)
+        struct.pack_into("<" + form, file, at, *values)
+        with pytest.raises(ValueError, match=words):
+            load(seal(file) if sealed else file)
+
+    load(good)
+    refused("not a .hog file", 0, "4s", b"TFL3")
+    refused("version is not 1", 4, "H", 2)
+    refused("section table ends outside", 6, "H", 17)
+    refused("section is missing", 6, "H", 2)
+    refused("length is not what its header says", 8, "I", len(good) - 1, sealed=False)
+    refused("checksum is wrong", 12, "I", 0, sealed=False)
+    refused("2 GB", 16, "I", 1 << 31)
+    refused("newer engine", 20, "I", 4)
+    refused("a section is unknown", 24, "4s", b"ATEM")
+    refused("there twice", 24, "4s", b"PLAN")
+    refused("misaligned", 28, "I", 62)
+    refused("outside the file", 28, "I", 12)
+    refused("outside the file", 32, "I", 0xFFFFFFFF)
+    refused("sections overlap", 32, "I", 8)
+    refused("1 to 64", 64, "H", 0)
+    refused("1 to 64", 66, "H", 65)
+    refused("a reserved field is not 0", 70, "H", 1)
+    refused("of the model is outside the arena", 72, "I", ARENA)
+    refused("unknown type", 76, "B", ord("h"))
+    refused("cut short", 77, "B", 255)
+    refused("scale or zero point", 80, "f", -1.0)
+    refused("scale or zero point", 80, "f", float("nan"))
+    refused("scale or zero point", 84, "i", 128)
+    refused("a size is 0", 88, "I", 0)
+    refused("outside the arena", 88, "II", 1 << 31, 1 << 31)
+
+
+def test_every_truncation() -> None:
+    good = bytes(write_hog(VALID["conv"].pack()))
+    for length in [*range(0, 300), len(good) - 1]:
+        with pytest.raises(ValueError):
+            load(good[:length])
+        if length >= 24:
+            with pytest.raises(ValueError):
+                load(seal(bytearray(good[:length])))

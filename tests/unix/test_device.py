@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The device library on every interpreter and engine: device_tests.py, a process for each test."""
+
+import re
+import shutil
+from pathlib import Path
+
+import device_models
+import pytest
+from conftest import MPY, ROOT, STOCK, Target
+
+SCRIPT = Path(__file__).with_name("device_tests.py")
+TESTS = re.findall(r"^def test_(\w+)", SCRIPT.read_text(), re.MULTILINE)
+
+
+def run_test(target: Target, folder: Path, test: str) -> None:
+    done = target.run(SCRIPT, target.engine, folder, test)
+    if done.stdout.startswith("skip: "):
+        pytest.skip(done.stdout[6:].strip())
+    # Nothing else is printed: the library is silent.
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_device(target: Target, model_folder: Path, test: str) -> None:
+    run_test(target, model_folder, test)
+
+
+def test_reference_models(target: Target, reference_folder: Path) -> None:
+    """Published networks."""
+    run_test(target, reference_folder, "bytes_are_tflms")
+
+
+@pytest.fixture(scope="session")
+def reference_folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reference")
+    (folder / "cases").mkdir()
+    for name in ("hello_world_int8", "kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "ad01_fp32"):
+        tflite = (models / f"{name}.tflite").read_bytes()
+        device_models.write(folder / name, tflite)
+    return folder
+
+
+PROBE = "import hognose, sys; print(hognose.Model(sys.argv[1], engine={}).engine)"
+
+
+@pytest.mark.parametrize("architecture", [None, "armv6m", "rv32imc"])
+def test_falls_back(architecture: str | None, model_folder: Path, tmp_path: Path) -> None:
+    """Without a native module that fits this machine: the reference engine, or words that help."""
+    if architecture:
+        mpy = MPY.parent / f"{architecture}_6.3" / "_hognose.mpy"
+        if not mpy.exists():
+            pytest.skip(f"{mpy.relative_to(ROOT)} is not built: make natmod")
+        shutil.copy(mpy, tmp_path)
+    target = Target("stock", STOCK, "", (tmp_path,))
+    script = tmp_path / "probe.py"
+    script.write_text(PROBE.format("None"))
+    done = target.run(script, model_folder / "gestures.hog")
+    assert (done.returncode, done.stdout) == (0, "reference\n")
+    script.write_text(PROBE.format("'native'"))
+    done = target.run(script, model_folder / "gestures.hog")
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: no native engine") and "x64_6.3/_hognose.mpy" in last, last
