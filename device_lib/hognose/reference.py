@@ -76,6 +76,8 @@ class Reference:
         self._inputs, self._outputs, at = hogfile.tensors(file)
         self._operators = []  # offsets of their records
         for i in range(count):
+            if end - at < 4:
+                raise ValueError("the plan is cut short")
             try:
                 self._operators.append(at)
                 at += self._check_operator(at, end)
@@ -99,8 +101,6 @@ class Reference:
 
     def _check_operator(self, at, end):
         """Validates the record at `at` and returns its length."""
-        if end - at < 4:
-            raise ValueError("the plan is cut short")
         code, kind, size = struct.unpack_from("<BBH", self._file, at)
         size *= 4
         if code not in _FORMATS:

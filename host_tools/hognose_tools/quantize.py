@@ -99,7 +99,7 @@ def quantize(
                 raise UserError(f"{model} is no Keras model; write it with model.save()")
             (folder / f"model{Path(model).suffix}").write_bytes(content)
         else:
-            _export(model, folder)
+            _export(model, folder, arrays)
         np.savez(
             folder / "representative.npz",
             allow_pickle=False,
@@ -219,10 +219,7 @@ def _worker(folder: Path, type: str) -> None:
     archive = np.load(folder / "representative.npz")
     arrays = [archive[str(i)] for i in range(len(archive.files))]
     for path in folder.glob("model.*"):
-        _export(_load_model(path), folder)
-    shapes = [tuple(int(n) for n in line.split()) for line in (folder / "shapes").read_text().splitlines()]
-    if type != "float32":
-        _check_shapes(arrays, shapes)
+        _export(_load_model(path), folder, arrays)
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(folder / "saved_model"), signature_keys=["serve"]
     )
@@ -253,7 +250,7 @@ def _load_model(path: Path) -> keras.Model:
         raise UserError(f"this is no Keras model that can be loaded: {_one_line(e)}") from e
 
 
-def _export(model: keras.Model, folder: Path) -> None:
+def _export(model: keras.Model, folder: Path, arrays: list[np.ndarray]) -> None:
     """Leaves a SavedModel with a batch of 1 in `folder`: finding a free batch's size takes operators."""
     tf = tensorflow()
     import keras
@@ -261,14 +258,14 @@ def _export(model: keras.Model, folder: Path) -> None:
     shapes = [tuple(t.shape[1:]) for t in model.inputs]
     if any(n is None for shape in shapes for n in shape):
         raise UserError(f"the model's input is {shapes} with a size left open; give keras.Input all of them")
+    if arrays:
+        _check_shapes(arrays, shapes)
     (folder / "layers").write_text(
         "\n".join(f"{layer.__class__.__name__} {layer.name}" for layer in _layers(model))
     )
-    (folder / "shapes").write_text("\n".join(" ".join(map(str, s)) for s in shapes))
-    single = model.inputs[0] if len(shapes) == 1 else None
 
     def serve(*inputs: Any) -> Any:
-        return model(inputs[0] if single is not None else list(inputs), training=False)
+        return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
     signature = [
         tf.TensorSpec((1, *shape), tensor.dtype, name=f"input_{i:02}")

@@ -12,6 +12,8 @@ from hognose_tools.errors import UserError
 
 pytest.importorskip("tensorflow", reason="no TensorFlow: pip install 'hognose[train]'")
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras on newer NumPy
+
 
 def waves(count: int = 60, samples: int = 24, seed: int = 0) -> Dataset:
     """Two kinds of waves, slow and fast, on a large offset and, in channel 1, in a small unit."""

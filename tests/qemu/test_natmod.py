@@ -17,6 +17,8 @@ ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "armv7emdp", "rv32imc",
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
     """A copy of native_module to spoil."""
+    if not (ROOT / ".build" / "micropython").exists():
+        pytest.skip("no MicroPython source: make natmod")
     shutil.copytree(ROOT / "native_module", tmp_path / "native_module")
     return tmp_path / "native_module"
 

@@ -22,7 +22,7 @@ const PC = 15;
 const ADD = 'n = a + b | 0; c = +(n >>> 0 < a >>> 0); v = ((a ^ n) & (b ^ n)) >>> 31;';
 const SUB = 'n = a - b | 0; c = +(a >>> 0 >= b >>> 0); v = ((a ^ b) & (a ^ n)) >>> 31;';
 
-const NO_WRITE = { TST: 8, CMP: 10, CMN: 11 };
+const COMPARISONS = [8, 10, 11]; // TST, CMP, CMN: no result
 const DATA_PROCESSING = [ // a: destination register, b: the other one
   'n = a & b;', // AND
   'n = a ^ b;', // EOR
@@ -141,7 +141,7 @@ function translate(fetch, start, longest = LONGEST) {
         alu(wide, `r${wide}`, imm8, SUB);
         return true;
       case 8:
-        return op & 0x400 ? high(op) : (alu(Object.values(NO_WRITE).includes(imm5 & 15) ? null : d, `r${d}`, `r${m}`, DATA_PROCESSING[imm5 & 15]), true);
+        return op & 0x400 ? high(op) : (alu(COMPARISONS.includes(imm5 & 15) ? null : d, `r${d}`, `r${m}`, DATA_PROCESSING[imm5 & 15]), true);
       case 9: { // LDR literal
         const address = ((pc + 4) & ~3) + 4 * imm8;
         if (address >= RAM) emit(`r${wide} = ram.u32[${(address - RAM) >> 2}];`);
@@ -170,10 +170,10 @@ function translate(fetch, start, longest = LONGEST) {
       case 24: case 25: { // STM, LDM
         const list = registersIn(op);
         words(`r${wide}`, list.length, top === 24);
-        // The base may be in the list: LDM then loads it last of all, STM stores it unchanged.
+        // LDM with the base in its list loads it, too, and does not count it up.
         list.forEach((r, i) => emit(top === 24 ? `ram.u32[x + ${i}] = r${r};` : r === wide ? '' : `r${r} = ram.u32[x + ${i}];`));
-        if (!list.includes(wide)) emit(`r${wide} = r${wide} + ${4 * list.length} | 0;`);
-        else if (top === 25) emit(`r${wide} = ram.u32[x + ${list.indexOf(wide)}];`);
+        if (top === 24 || !list.includes(wide)) emit(`r${wide} = r${wide} + ${4 * list.length} | 0;`);
+        else emit(`r${wide} = ram.u32[x + ${list.indexOf(wide)}];`);
         cycles += 1 + list.length;
         return true;
       }
@@ -330,7 +330,8 @@ export class FastCore {
   }
 
   index(pc) {
-    return (pc >>> 28) * (REGION / 2) + ((pc & (REGION - 1)) >> 1);
+    const offset = pc & 0x0fffffff;
+    return offset < REGION ? (pc >>> 28) * (REGION / 2) + (offset >> 1) : -1;
   }
 
   /** rp2040js's own writes into RAM, DMA's among them, must not leave stale translations behind. */
@@ -363,7 +364,7 @@ export class FastCore {
   }
 
   translate(pc) {
-    const translated = (pc & 0x0fffffff) < REGION - 2 * LONGEST ? translate(this.fetch, pc) : null;
+    const translated = translate(this.fetch, pc);
     const i = this.index(pc);
     if (translated === null) {
       this.blocks[i] = { cycles: Infinity, run: null }; // never fits: rp2040js steps here
@@ -386,13 +387,13 @@ export class FastCore {
     while (!this.halted && !core.waiting && core.cycles < end) {
       const i = this.index(registers[PC]);
       const block = blocks[i];
-      if (block) {
+      if (block && !core.interruptsUpdated) {
         if (spent + block.cycles <= limit) {
           spent = block.run(spent, limit);
           if (spent >= 0) continue;
           spent = ~spent;
         }
-      } else if (++visits[i] > hot) {
+      } else if (!block && ++visits[i] > hot) {
         visits[i] = 0;
         this.translate(registers[PC]);
         continue;

@@ -76,15 +76,17 @@ def _ref(value: Any, data: _Data) -> Any:
 def _io_record(t: Tensor, low: Lowered) -> bytes:
     view = low.place(t)
     assert isinstance(view, View)
-    quantized = t.dtype != "float32"
+    scale, zero_point = (0.0, 0) if t.dtype == "float32" else (1.0, 0)  # integers that are not quantized
+    if t.dtype != "float32" and len(t.scales):
+        scale, zero_point = t.scale, t.zero_point
     return struct.pack(
         f"<IBBHfi{len(t.shape)}I",
         view.buffer.offset + view.offset,
         ord(TYPECODE[t.dtype]),
         len(t.shape),
         0,
-        t.scale if quantized else 0.0,
-        t.zero_point if quantized else 0,
+        scale,
+        zero_point,
         *t.shape,
     )
 

@@ -22,7 +22,7 @@ __asm__ (
     "functions:\n"
     "    function 'P', '3', popcount32\n"
     "    function 'R', '3', reverse32\n"
-    "    function 'L', '3', clz32\n"
+    "    function 'L', '3', __clzsi2\n"
     "    function 'T', '3', ctz32\n"
     "    function 'M', 'S', memset\n"
     "    function 'S', '4', memset\n"
@@ -72,12 +72,21 @@ ENTRY static void *lookup(const uint16_t *table, uint32_t code) {
 
 // Bits
 
-ENTRY static uint32_t clz32(uint32_t x) {
-    return x == 0 ? 32 : (uint32_t)__builtin_clz(x);
+// Under this name libgcc's floating point uses it, too, instead of its own, which reads a table.
+ENTRY int __clzsi2(unsigned int x) {
+    int n = 32;
+    #pragma GCC unroll 5
+    for (int shift = 16; shift > 0; shift >>= 1) {
+        if (x >> shift != 0) {
+            n -= shift;
+            x >>= shift;
+        }
+    }
+    return n - (int)x;
 }
 
-ENTRY static uint32_t ctz32(uint32_t x) {
-    return x == 0 ? 32 : 31 - (uint32_t)__builtin_clz(x & -x);
+ENTRY static int ctz32(uint32_t x) {
+    return x == 0 ? 32 : 31 - __clzsi2(x & -x);
 }
 
 ENTRY static uint32_t popcount32(uint32_t x) {

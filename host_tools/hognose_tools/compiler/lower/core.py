@@ -94,7 +94,7 @@ class Lowered:
         inplace: Sequence[Tensor] = (),
         tensor: Tensor | None = None,
     ) -> None:
-        """Adds a step. `inplace`: inputs whose place the output may take; `tensor`: its output, if not the first."""
+        """Adds a step. `inplace`: inputs whose place the output may take; `tensor`: what it makes."""
         if len(loops) > MAX_LOOPS:
             raise Unsupported(
                 f"it needs {len(loops)} nested loops, {MAX_LOOPS} is the limit: "
@@ -145,9 +145,15 @@ def typecode(*tensors: Tensor) -> str:
         raise Unsupported(f"{' and '.join(sorted(odd))} tensors are not supported: {ASK_TYPE}")
     if len(kinds) > 1:
         raise Unsupported(f"{' with '.join(sorted(kinds))} in one operator is not supported: {ASK_TYPE}")
-    kind = TYPECODE[kinds.pop()]
-    if kind == "b" and any(not len(t.scales) for t in tensors):
-        raise Unsupported("an int8 tensor has no scale: quantize the model again")
+    return TYPECODE[kinds.pop()]
+
+
+def arithmetic(*tensors: Tensor) -> str:
+    """The one element type of `tensors` that are computed with: int8 ones have a scale and a zero point."""
+    kind = typecode(*tensors)
+    for t in tensors if kind == "b" else ():
+        if len(t.scales) != 1 or not t.scale > 0 or not -128 <= t.zero_point <= 127:
+            raise Unsupported("an int8 tensor has no usable scale and zero point: quantize the model again")
     return kind
 
 
@@ -185,12 +191,6 @@ def quantized(value: float, t: Tensor) -> int:
     """`value` in t's numbers: a float32 division, rounded half away from zero."""
     ratio = float(np.float32(value) / t.scale)
     return t.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
-
-
-def check_zero_points(*tensors: Tensor) -> None:
-    for t in tensors:
-        if not -128 <= t.zero_point <= 127:
-            raise Unsupported(f"the zero point {t.zero_point} is not an int8: quantize the model again")
 
 
 def contiguous(shape: Sequence[int]) -> list[int]:

@@ -17,20 +17,19 @@ from .core import (
     Lowered,
     Unsupported,
     activation,
+    arithmetic,
     broadcast_strides,
-    check_zero_points,
     clamp,
     nest,
     quantized,
     same_size,
-    typecode,
 )
 
 
 def binary(low: Lowered, op: Operator) -> None:
     a, b, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert a is not None and b is not None
-    kind = typecode(a, b, y)
+    kind = arithmetic(a, b, y)
     try:
         fits = np.broadcast_shapes(a.shape, b.shape) == y.shape
     except ValueError:
@@ -50,7 +49,6 @@ def binary(low: Lowered, op: Operator) -> None:
         **clamp(op, kind, act),
     }
     if kind == "b":
-        check_zero_points(a, b, y)
         fields |= {"in_zp": a.zero_point, "in2_zp": b.zero_point, **_binary_scales(op.kind, a, b, y)}
     whole = [t for t in (a, b) if t.shape == y.shape]
     low.emit(op.kind, op, fields, loops, kind=kind, inplace=whole)
@@ -82,7 +80,6 @@ def lookup(low: Lowered, op: Operator, function: Callable[[int], int]) -> None:
     """Any int8 function of one int8 value becomes a table."""
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    check_zero_points(x, y)
     table = bytes(max(-128, min(127, function(q))) & 255 for q in range(-128, 128))
     fields = {"in": low.place(x), "out": low.place(y), "count": x.size, "table": Const(table)}
     low.emit("LUT", op, fields, kind="b", inplace=[x])
@@ -97,7 +94,7 @@ def unary_float(low: Lowered, op: Operator, name: str, bounds: tuple[float, floa
 
 def relu(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
-    if typecode(x, y) == "f":
+    if arithmetic(x, y) == "f":
         return unary_float(low, op, "CLAMP", (0.0, math.inf))
     multiplier, shift = fx.quantize_multiplier(float(x.scale) / float(y.scale))
     lowest = max(-128, y.zero_point)
@@ -106,7 +103,7 @@ def relu(low: Lowered, op: Operator) -> None:
 
 def relu6(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
-    if typecode(x, y) == "f":
+    if arithmetic(x, y) == "f":
         return unary_float(low, op, "CLAMP", (0.0, 6.0))
     # TFLM clamps in the input's numbers and does not rescale.
     six = min(127, quantized(6.0, x))
@@ -124,7 +121,7 @@ def sigmoid(
 ) -> None:
     """LOGISTIC and TANH: gemmlowp's fixed-point functions of the input in Q4.27."""
     x, y = same_size(op)
-    if typecode(x, y) == "f":
+    if arithmetic(x, y) == "f":
         return unary_float(low, op, name)
     if y.zero_point != zero_point:
         raise Unsupported(
@@ -146,7 +143,7 @@ def sigmoid(
 def quantize(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
     if x.dtype == y.dtype == "int8":
-        typecode(x, y)
+        arithmetic(x, y)
         multiplier, shift = fx.quantize_multiplier(float(x.scale) / float(y.scale))
         return lookup(low, op, lambda q: y.zero_point + fx.mbqm(q - x.zero_point, multiplier, shift))
     # In place: it goes forward, and its results are smaller.
@@ -172,8 +169,7 @@ def _between(
     """QUANTIZE and DEQUANTIZE: `real` is the float32 side, `whole` the int8 side, which has the scale."""
     if real.dtype != "float32" or whole.dtype != "int8":
         raise Unsupported(f"{x.dtype} to {y.dtype} is not supported: {ASK_TYPE}")
-    typecode(whole)
-    check_zero_points(whole)
+    arithmetic(whole)
     fields = {
         "in": low.place(x),
         "out": low.place(y),

@@ -15,20 +15,19 @@ from .core import (
     Const,
     Lowered,
     Unsupported,
-    check_zero_points,
+    arithmetic,
     clamp,
     constant,
     contiguous,
     nest,
     same_size,
-    typecode,
 )
 
 
 def mean(low: Lowered, op: Operator) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    kind = typecode(x, y)
+    kind = arithmetic(x, y)
     rank = len(x.shape)
     axes = {int(a) + (rank if a < 0 else 0) for a in constant(op, 1, "axes").reshape(-1)}
     if not all(0 <= a < rank for a in axes):
@@ -50,7 +49,6 @@ def mean(low: Lowered, op: Operator) -> None:
         **clamp(op, kind, None, x.zero_point if kind == "b" else 0),
     }
     if kind == "b":
-        check_zero_points(x, y)
         multiplier, shift = fx.quantize_multiplier(float(x.scale) / float(y.scale))
         # The division by the count goes into the multiplier (TFLite's QuantizedMeanOrSum).
         bits = min(count.bit_length() - 1, 32, 31 + shift)
@@ -60,7 +58,7 @@ def mean(low: Lowered, op: Operator) -> None:
 
 def softmax(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
-    kind = typecode(x, y)
+    kind = arithmetic(x, y)
     if not x.shape:
         raise Unsupported("softmax of a scalar: damaged model")
     depth, beta = x.shape[-1], op.options["beta"]

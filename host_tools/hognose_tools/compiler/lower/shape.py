@@ -317,11 +317,12 @@ def _blocks(low: Lowered, op: Operator, *, deep: Tensor | None, wide: Tensor | N
 def space_to_batch(low: Lowered, op: Operator) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    kind = typecode(x, y)
+    typecode(x, y)
     block, pads = _batch_blocks(op, "paddings")
     fits(len(x.shape) == len(y.shape) > len(block) and y.shape[0] == x.shape[0] * prod(block), x, y)
     if any(pads):
-        fill(low, op, y, y.zero_point if kind == "b" else 0)
+        # TFLM never sets the value to pad with: it is the 0 of its fresh arena, not the zero point.
+        fill(low, op, y, 0)
     _batch_copies(low, op, small=x, large=y, block=block, before=pads[::2])
 
 

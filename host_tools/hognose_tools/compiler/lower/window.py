@@ -15,7 +15,7 @@ from .core import (
     Lowered,
     Unsupported,
     activation,
-    check_zero_points,
+    arithmetic,
     clamp,
     constant,
     typecode,
@@ -114,7 +114,8 @@ def symmetric(w: Tensor, data: np.ndarray, kind: str) -> np.ndarray:
 def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
-    kind = typecode(x, w, y)
+    kind = arithmetic(x, y)
+    typecode(x, w)
     weights = constant(op, 1, "weights")
     batch, in_h, in_w, in_c = shape4(x)
     out_batch, out_h, out_w, out_c = shape4(y)
@@ -133,7 +134,8 @@ def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
 def fully_connected(low: Lowered, op: Operator) -> None:
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
-    kind = typecode(x, w, y)
+    kind = arithmetic(x, y)
+    typecode(x, w)
     if op.options.get("weights_format", 0) != 0:
         raise Unsupported("shuffled weights are not supported: convert the model again")
     weights = symmetric(w, constant(op, 1, "weights"), kind)
@@ -166,8 +168,6 @@ def _emit_conv(
 ) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    if kind == "b":
-        check_zero_points(x, y)
     params, count = parameters(op, kind, weights, 3 if depthwise else 0)
     depth = 1 if depthwise else in_c // groups
     patch = rows.k * columns.k * depth
@@ -213,15 +213,13 @@ def _patch_in_place(rows: Window, columns: Window, groups: int) -> bool:
 def pool(low: Lowered, op: Operator, *, name: str) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    kind = typecode(x, y)
+    kind = arithmetic(x, y)
     batch, in_h, in_w, channels = shape4(x)
     out_batch, out_h, out_w, out_c = shape4(y)
     if (batch, channels) != (out_batch, out_c):
         raise Unsupported("batch or channels change in a pooling layer: damaged model")
-    if kind == "b":
-        check_zero_points(x, y)
-        if abs(x.scale - y.scale) > 1e-6 or x.zero_point != y.zero_point:
-            raise Unsupported("input and output are quantized differently: quantize the model again")
+    if kind == "b" and (abs(x.scale - y.scale) > 1e-6 or x.zero_point != y.zero_point):
+        raise Unsupported("input and output are quantized differently: quantize the model again")
     rows = window(op, "h", in_h, out_h, op.options["filter_height"])
     columns = window(op, "w", in_w, out_w, op.options["filter_width"])
     fields = {

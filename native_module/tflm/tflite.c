@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+
+#include "tflite.h"
+
+#include <string.h>
+
+// Fields of the schema's tables, by number.
+enum { MODEL_VERSION, MODEL_CODES, MODEL_GRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS, MODEL_METADATA_BUFFER, MODEL_METADATA,
+       MODEL_SIGNATURES };
+enum { CODE_DEPRECATED, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN };
+enum { GRAPH_TENSORS, GRAPH_INPUTS, GRAPH_OUTPUTS, GRAPH_OPERATORS };
+enum { TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION, TENSOR_VARIABLE, TENSOR_SPARSITY };
+enum { QUANTIZATION_SCALE = 2, QUANTIZATION_ZERO_POINT, QUANTIZATION_DETAILS_TYPE, QUANTIZATION_DETAILS,
+       QUANTIZATION_DIMENSION };
+enum { OPERATOR_CODE, OPERATOR_INPUTS, OPERATOR_OUTPUTS, OPERATOR_OPTIONS_TYPE, OPERATOR_OPTIONS, OPERATOR_CUSTOM,
+       OPERATOR_INTERMEDIATES = 8, OPERATOR_LARGE_CUSTOM = 9, OPERATOR_OPTIONS_2_TYPE = 11, OPERATOR_OPTIONS_2 };
+enum { BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE };
+enum { METADATA_NAME, METADATA_BUFFER };
+enum { SIGNATURE_INPUTS, SIGNATURE_OUTPUTS, SIGNATURE_KEY, SIGNATURE_GRAPH = 4 };
+enum { MAP_NAME, MAP_TENSOR };
+
+static const struct {
+    char name[11];
+    char typecode;
+    uint8_t bits;
+} types[] = { // by TensorType
+    {"float32", 'f', 32}, {"float16", 0, 16}, {"int32", 'i', 32}, {"uint8", 'B', 8}, {"int64", 'q', 64},
+    {"string", 0, 0}, {"bool", '?', 8}, {"int16", 'h', 16}, {"complex64", 0, 64}, {"int8", 'b', 8},
+    {"float64", 'd', 64}, {"complex128", 0, 128}, {"uint64", 'Q', 64}, {"resource", 0, 32}, {"variant", 0, 32},
+    {"uint32", 'I', 32}, {"uint16", 'H', 16}, {"int4", 0, 4}, {"bfloat16", 0, 16},
+};
+#define TYPES ((int)(sizeof(types) / sizeof(types[0])))
+
+// Sizes of the fields of an operator's options, by BuiltinOptions, as TFLM's parsers read them:
+// bytes of a number, V a vector of int32, s a string.
+static const struct {
+    uint8_t type;
+    char fields[8];
+} options[] = {
+    {1, "1441441"}, {2, "1444144"}, {5, "144441"}, {6, "411"}, {8, "11111"}, {9, "4"}, {10, "41"}, {11, "11"},
+    {12, "1"}, {14, "14411"}, {15, "4411"}, {17, "V"}, {19, "4"}, {21, "1"}, {23, "44"}, {27, "1"}, {28, "11"},
+    {29, "1"}, {30, "V"}, {32, "444441"}, {35, "4"}, {37, "11"}, {40, "1"}, {49, "14411"}, {55, "1"}, {57, "1"},
+    {59, "44"}, {64, "44"}, {71, "144111"}, {74, "11"}, {75, "4"}, {77, "1"}, {79, "4"}, {92, "44"}, {93, "44"},
+    {94, "4"}, {101, "111"}, {102, "11"}, {103, "4"}, {111, "ss"},
+};
+
+// --- Flatbuffers: nothing is read outside the file; what would be makes the file bad and reads as 0 ---
+
+static uint32_t fetch(tflite_t *m, uint32_t at, unsigned n) {
+    if (at > m->size || n > m->size - at) {
+        m->bad = true;
+        return 0;
+    }
+    uint32_t value = 0;
+    for (unsigned i = 0; i < n && i < 4; ++i) {
+        value |= (uint32_t)m->bytes[at + i] << 8 * i;
+    }
+    return value;
+}
+
+static uint32_t target(tflite_t *m, uint32_t at) {
+    uint32_t offset = fetch(m, at, 4);
+    if (offset == 0 || offset > m->size - at) {
+        m->bad = true;
+        return 0;
+    }
+    return at + offset;
+}
+
+// The position of field `id` of a table, `n` bytes; 0 where it is absent.
+static uint32_t field(tflite_t *m, uint32_t table, unsigned id, unsigned n) {
+    uint32_t vtable = table - fetch(m, table, 4); // may wrap: fetch checks what comes of it
+    uint32_t vtable_size = fetch(m, vtable, 2);
+    if (m->bad || 4 + 2 * id + 2 > vtable_size) {
+        return 0;
+    }
+    uint32_t size = fetch(m, vtable + 2, 2);
+    uint32_t offset = fetch(m, vtable + 4 + 2 * id, 2);
+    if (offset == 0) {
+        return 0;
+    }
+    if (offset < 4 || offset + n > size || (table + offset) % n) {
+        m->bad = true;
+        return 0;
+    }
+    return table + offset;
+}
+
+static bool check_table(tflite_t *m, uint32_t table) {
+    uint32_t vtable = table - fetch(m, table, 4);
+    uint32_t vtable_size = fetch(m, vtable, 2);
+    uint32_t size = fetch(m, vtable + 2, 2);
+    if (table % 4 || vtable % 2 || vtable_size % 2 || vtable_size < 4 || size < 4 || vtable > m->size
+        || vtable_size > m->size - vtable || size > m->size - table) {
+        m->bad = true;
+    }
+    return !m->bad;
+}
+
+static uint32_t number(tflite_t *m, uint32_t table, unsigned id, unsigned n, uint32_t otherwise) {
+    uint32_t at = field(m, table, id, n);
+    return at ? fetch(m, at, n) : otherwise;
+}
+
+static uint32_t child(tflite_t *m, uint32_t table, unsigned id) {
+    uint32_t at = field(m, table, id, 4);
+    at = at ? target(m, at) : 0;
+    return at && check_table(m, at) ? at : 0;
+}
+
+static tflite_vector_t vector(tflite_t *m, uint32_t table, unsigned id, unsigned item) {
+    tflite_vector_t v = {0, 0};
+    uint32_t at = field(m, table, id, 4);
+    at = at ? target(m, at) : 0;
+    if (at == 0) {
+        return v;
+    }
+    v.count = fetch(m, at, 4);
+    v.at = at + 4;
+    if (at % 4 || v.at % item || v.count > (m->size - at - 4) / item) {
+        m->bad = true;
+        v.count = 0;
+    }
+    return v;
+}
+
+static uint32_t element(tflite_t *m, tflite_vector_t v, uint32_t i) {
+    uint32_t at = target(m, v.at + 4 * i);
+    return at && check_table(m, at) ? at : 0;
+}
+
+static int32_t integer(tflite_t *m, tflite_vector_t v, uint32_t i) {
+    return (int32_t)fetch(m, v.at + 4 * i, 4);
+}
+
+static tflite_vector_t string(tflite_t *m, uint32_t table, unsigned id) {
+    tflite_vector_t s = vector(m, table, id, 1);
+    if (s.at && fetch(m, s.at + s.count, 1) != 0) {
+        m->bad = true;
+    }
+    return s;
+}
+
+static bool is_text(tflite_t *m, tflite_vector_t s, const char *text) {
+    return !m->bad && s.at && s.count == strlen(text) && memcmp(m->bytes + s.at, text, s.count) == 0;
+}
+
+// --- The model --------------------------------------------------------------------------------------------------------
+
+static tflite_vector_t data(tflite_t *m, uint32_t tensor) {
+    tflite_vector_t none = {0, 0};
+    uint32_t buffer = number(m, tensor, TENSOR_BUFFER, 4, 0);
+    if (buffer >= m->buffers.count) {
+        m->bad = true;
+        return none;
+    }
+    return vector(m, element(m, m->buffers, buffer), BUFFER_DATA, 1);
+}
+
+static void read_tensor(tflite_t *m, uint32_t at, tflite_tensor_t *t) {
+    memset(t, 0, sizeof(*t));
+    tflite_vector_t shape = vector(m, at, TENSOR_SHAPE, 4);
+    t->type = (int)number(m, at, TENSOR_TYPE, 1, 0);
+    tflite_vector_t name = string(m, at, TENSOR_NAME);
+    uint32_t quantization = child(m, at, TENSOR_QUANTIZATION);
+    tflite_vector_t none = {0, 0};
+    tflite_vector_t scale = quantization ? vector(m, quantization, QUANTIZATION_SCALE, 4) : none;
+    tflite_vector_t zero_point = quantization ? vector(m, quantization, QUANTIZATION_ZERO_POINT, 8) : none;
+    t->variable = number(m, at, TENSOR_VARIABLE, 1, 0) != 0;
+    if (t->type >= TYPES || shape.count > 8) {
+        m->bad = true;
+    }
+    if (m->bad) {
+        t->type = 0;
+        return;
+    }
+    t->rank = (uint8_t)shape.count;
+    t->shape = m->bytes + shape.at;
+    t->name = name.at ? (const char *)m->bytes + name.at : "";
+    t->name_length = name.count;
+    t->typecode = types[t->type].typecode;
+    if (scale.count && zero_point.count) {
+        uint32_t bits = fetch(m, scale.at, 4);
+        memcpy(&t->scale, &bits, 4);
+        t->zero_point = (int32_t)fetch(m, zero_point.at, 4);
+        t->scales = scale.count;
+        t->all_scales = m->bytes + scale.at;
+        t->quantized_dimension = (int32_t)number(m, quantization, QUANTIZATION_DIMENSION, 4, 0);
+        if (zero_point.count < scale.count) {
+            m->bad = true;
+        }
+    }
+    uint64_t count = 1;
+    for (unsigned i = 0; i < t->rank; ++i) {
+        int32_t dim = tflite_dim(t, i);
+        count *= (uint32_t)dim;
+        if (dim < 0 || count > INT32_MAX / 16) {
+            m->bad = true;
+            return;
+        }
+    }
+    t->count = (uint32_t)count;
+    t->nbytes = (uint32_t)((count * types[t->type].bits + 7) / 8);
+    if (t->scales > 1 && (t->quantized_dimension < 0 || t->quantized_dimension >= t->rank
+        || tflite_dim(t, (unsigned)t->quantized_dimension) != (int32_t)t->scales)) {
+        m->bad = true;
+    }
+}
+
+static const char *check_indices(tflite_t *m, tflite_vector_t v, uint32_t tensors, bool optional) {
+    for (uint32_t i = 0; i < v.count; ++i) {
+        int32_t index = integer(m, v, i);
+        if (!(optional && index == -1) && (index < 0 || (uint32_t)index >= tensors)) {
+            return "a tensor's index is out of range";
+        }
+    }
+    return NULL;
+}
+
+static bool contains(tflite_t *m, tflite_vector_t v, int32_t index) {
+    for (uint32_t i = 0; i < v.count; ++i) {
+        if (integer(m, v, i) == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_written(tflite_t *m, tflite_vector_t operators, uint32_t before, int32_t index) {
+    while (before--) {
+        if (contains(m, vector(m, element(m, operators, before), OPERATOR_OUTPUTS, 4), index)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_value(tflite_t *m, tflite_vector_t tensors, int32_t index) {
+    uint32_t tensor = element(m, tensors, (uint32_t)index);
+    return data(m, tensor).count || number(m, tensor, TENSOR_VARIABLE, 1, 0);
+}
+
+static void check_options(tflite_t *m, uint32_t operator) {
+    uint32_t type = number(m, operator, OPERATOR_OPTIONS_TYPE, 1, 0);
+    uint32_t table = child(m, operator, OPERATOR_OPTIONS);
+    child(m, operator, OPERATOR_OPTIONS_2);
+    if (type == 0 || m->bad) {
+        return;
+    }
+    if (table == 0) {
+        m->bad = true;
+        return;
+    }
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); ++i) {
+        if (options[i].type == type) {
+            for (unsigned id = 0; options[i].fields[id]; ++id) {
+                char kind = options[i].fields[id];
+                if (kind == 'V') {
+                    vector(m, table, id, 4);
+                } else if (kind == 's') {
+                    string(m, table, id);
+                } else {
+                    field(m, table, id, (unsigned)(kind - '0'));
+                }
+            }
+        }
+    }
+}
+
+static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_vector_t inputs, tflite_vector_t operators,
+    uint32_t k) {
+    uint32_t operator = element(m, operators, k);
+    if (number(m, operator, OPERATOR_CODE, 4, 0) >= m->codes.count) {
+        return "an operator's code is out of range";
+    }
+    tflite_vector_t in = vector(m, operator, OPERATOR_INPUTS, 4);
+    tflite_vector_t out = vector(m, operator, OPERATOR_OUTPUTS, 4);
+    if (in.at == 0 || out.at == 0) {
+        return "an operator has no lists of inputs and outputs";
+    }
+    const char *error = check_indices(m, in, tensors.count, true);
+    error = error ? error : check_indices(m, out, tensors.count, false);
+    error = error ? error : check_indices(m, vector(m, operator, OPERATOR_INTERMEDIATES, 4), tensors.count, true);
+    if (error) {
+        return error;
+    }
+    for (uint32_t i = 0; i < in.count; ++i) {
+        int32_t index = integer(m, in, i);
+        if (index != -1 && !has_value(m, tensors, index) && !contains(m, inputs, index)
+            && !is_written(m, operators, k, index)) {
+            return "an operator reads a tensor that nothing has written";
+        }
+    }
+    for (uint32_t i = 0; i < out.count; ++i) {
+        if (data(m, element(m, tensors, (uint32_t)integer(m, out, i))).count) {
+            return "an operator writes a constant";
+        }
+    }
+    check_options(m, operator);
+    vector(m, operator, OPERATOR_CUSTOM, 1);
+    return NULL;
+}
+
+static const char *check_graph(tflite_t *m, uint32_t graph) {
+    tflite_vector_t tensors = vector(m, graph, GRAPH_TENSORS, 4);
+    tflite_vector_t inputs = vector(m, graph, GRAPH_INPUTS, 4);
+    tflite_vector_t outputs = vector(m, graph, GRAPH_OUTPUTS, 4);
+    tflite_vector_t operators = vector(m, graph, GRAPH_OPERATORS, 4);
+    if (m->bad || tensors.at == 0 || inputs.at == 0 || outputs.at == 0) {
+        return "a subgraph has no tensors, inputs or outputs";
+    }
+    for (uint32_t i = 0; i < tensors.count && !m->bad; ++i) {
+        uint32_t at = element(m, tensors, i);
+        tflite_tensor_t t;
+        read_tensor(m, at, &t);
+        tflite_vector_t d = data(m, at);
+        if (m->bad) {
+            return "a tensor's type, shape or quantization makes no sense";
+        }
+        if (child(m, at, TENSOR_SPARSITY)) {
+            return "a tensor is sparse, which TFLM cannot read";
+        }
+        unsigned bytes = types[t.type].bits / 8u;
+        if (d.count && (d.count < t.nbytes || ((uintptr_t)m->bytes + d.at) % (bytes > 4 ? 4 : bytes ? bytes : 1))) {
+            return "a tensor's data is too short or not aligned";
+        }
+    }
+    const char *error = check_indices(m, inputs, tensors.count, false);
+    error = error ? error : check_indices(m, outputs, tensors.count, false);
+    for (uint32_t k = 0; k < operators.count && !error && !m->bad; ++k) {
+        m->where = k;
+        error = check_operator(m, tensors, inputs, operators, k);
+    }
+    if (error || m->bad) {
+        return error;
+    }
+    m->where = ~0u;
+    for (uint32_t i = 0; i < outputs.count; ++i) {
+        int32_t index = integer(m, outputs, i);
+        if (!has_value(m, tensors, index) && !contains(m, inputs, index)
+            && !is_written(m, operators, operators.count, index)) {
+            return "an output is written by no operator";
+        }
+    }
+    for (uint32_t i = 0; i < inputs.count; ++i) {
+        if (data(m, element(m, tensors, (uint32_t)integer(m, inputs, i))).count) {
+            return "an input is a constant";
+        }
+    }
+    return NULL;
+}
+
+static const char *check_metadata(tflite_t *m, uint32_t model) {
+    tflite_vector_t metadata = vector(m, model, MODEL_METADATA, 4);
+    for (uint32_t i = 0; i < metadata.count && !m->bad; ++i) {
+        uint32_t entry = element(m, metadata, i);
+        tflite_vector_t name = string(m, entry, METADATA_NAME);
+        uint32_t buffer = number(m, entry, METADATA_BUFFER, 4, 0);
+        if (buffer >= m->buffers.count) {
+            return "metadata lies in a buffer that is not there";
+        }
+        if (is_text(m, name, "OfflineMemoryAllocation")) {
+            // int32 version, subgraph, count, then an offset for each tensor.
+            tflite_vector_t d = vector(m, element(m, m->buffers, buffer), BUFFER_DATA, 4);
+            if (d.count < 3 || (uint32_t)integer(m, d, 2) > d.count - 3) {
+                return "the offline memory plan is cut short";
+            }
+        }
+    }
+    return NULL;
+}
+
+static const char *check_codes(tflite_t *m) {
+    for (uint32_t i = 0; i < m->codes.count && !m->bad; ++i) {
+        tflite_code_t code;
+        tflite_code(m, i, &code);
+        if (code.builtin == TFLITE_CUSTOM && code.custom == NULL) {
+            return "a custom operator has no name";
+        }
+    }
+    return NULL;
+}
+
+static const char *check_signatures(tflite_t *m) {
+    for (uint32_t i = 0; i < m->signatures.count && !m->bad; ++i) {
+        uint32_t length, n[2], index;
+        uint32_t graph = number(m, element(m, m->signatures, i), SIGNATURE_GRAPH, 4, 0);
+        if (graph >= m->graphs.count) {
+            return "a signature's subgraph is out of range";
+        }
+        uint32_t tensors = vector(m, element(m, m->graphs, graph), GRAPH_TENSORS, 4).count;
+        tflite_signature(m, i, &length, &n[0], &n[1]);
+        for (uint32_t output = 0; output < 2; ++output) {
+            for (uint32_t k = 0; k < n[output] && !m->bad; ++k) {
+                tflite_signature_io(m, i, output, k, &length, &index);
+                if (index >= tensors) {
+                    return "a signature's tensor is out of range";
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+static const char *check_model(tflite_t *m) {
+    uint32_t model = target(m, 0);
+    if (m->bad || !check_table(m, model)) {
+        return NULL;
+    }
+    if (number(m, model, MODEL_VERSION, 4, 0) != 3) {
+        return "the schema's version is not 3";
+    }
+    m->codes = vector(m, model, MODEL_CODES, 4);
+    m->graphs = vector(m, model, MODEL_GRAPHS, 4);
+    m->buffers = vector(m, model, MODEL_BUFFERS, 4);
+    m->signatures = vector(m, model, MODEL_SIGNATURES, 4);
+    vector(m, model, MODEL_METADATA_BUFFER, 4);
+    if (m->bad || m->graphs.count == 0 || m->buffers.count == 0 || m->codes.at == 0) {
+        return "there is no subgraph, buffer or operator code";
+    }
+    for (uint32_t i = 0; i < m->buffers.count && !m->bad; ++i) {
+        uint32_t buffer = element(m, m->buffers, i);
+        vector(m, buffer, BUFFER_DATA, 1);
+        if (number(m, buffer, BUFFER_OFFSET, 8, 0) > 1) {
+            return "weights lie behind the flatbuffer, which TFLM cannot read";
+        }
+    }
+    const char *error = check_codes(m);
+    for (uint32_t i = m->graphs.count; i-- && !error && !m->bad;) {
+        m->graph = element(m, m->graphs, i);
+        error = check_graph(m, m->graph);
+    }
+    error = error ? error : check_metadata(m, model);
+    error = error ? error : check_signatures(m);
+    m->tensors = vector(m, m->graph, GRAPH_TENSORS, 4);
+    m->operators = vector(m, m->graph, GRAPH_OPERATORS, 4);
+    m->inputs = vector(m, m->graph, GRAPH_INPUTS, 4);
+    m->outputs = vector(m, m->graph, GRAPH_OUTPUTS, 4);
+    return error;
+}
+
+const char *tflite_check(tflite_t *m, const void *bytes, size_t size) {
+    memset(m, 0, sizeof(*m));
+    m->bytes = bytes;
+    m->size = (uint32_t)size;
+    m->where = ~0u;
+    if (size < 8 || size > INT32_MAX || memcmp(m->bytes + 4, "TFL3", 4) != 0) {
+        return "not a .tflite file";
+    }
+    if ((uintptr_t)bytes % 4) {
+        return "the model's address is not a multiple of 4";
+    }
+    const char *error = check_model(m);
+    return error ? error : m->bad ? "something lies outside the file" : NULL;
+}
+
+// --- What the binding asks for ----------------------------------------------------------------------------------------
+
+int32_t tflite_io(tflite_t *m, bool output, uint32_t i) {
+    return integer(m, output ? m->outputs : m->inputs, i);
+}
+
+void tflite_tensor(tflite_t *m, uint32_t index, tflite_tensor_t *tensor) {
+    read_tensor(m, element(m, m->tensors, index), tensor);
+}
+
+int32_t tflite_dim(const tflite_tensor_t *t, unsigned i) {
+    const uint8_t *p = t->shape + 4 * i;
+    return (int32_t)(p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24);
+}
+
+const char *tflite_type_name(int type) {
+    return types[type].name;
+}
+
+void tflite_code(tflite_t *m, uint32_t i, tflite_code_t *code) {
+    uint32_t at = element(m, m->codes, i);
+    int deprecated = (int8_t)number(m, at, CODE_DEPRECATED, 1, 0);
+    int builtin = (int32_t)number(m, at, CODE_BUILTIN, 4, 0);
+    tflite_vector_t custom = string(m, at, CODE_CUSTOM);
+    code->builtin = builtin > deprecated ? builtin : deprecated;
+    code->version = (int)number(m, at, CODE_VERSION, 4, 1);
+    code->custom = custom.at && !m->bad ? (const char *)m->bytes + custom.at : NULL;
+}
+
+uint32_t tflite_count_operators(tflite_t *m, int builtin) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->graphs.count; ++i) {
+        tflite_vector_t operators = vector(m, element(m, m->graphs, i), GRAPH_OPERATORS, 4);
+        for (uint32_t k = 0; k < operators.count; ++k) {
+            tflite_code_t code;
+            tflite_code(m, number(m, element(m, operators, k), OPERATOR_CODE, 4, 0), &code);
+            count += builtin < 0 || code.builtin == builtin;
+        }
+    }
+    return count;
+}
+
+uint32_t tflite_count_tensors(tflite_t *m) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->graphs.count; ++i) {
+        count += vector(m, element(m, m->graphs, i), GRAPH_TENSORS, 4).count;
+    }
+    return count;
+}
+
+const char *tflite_signature(tflite_t *m, uint32_t i, uint32_t *length, uint32_t *inputs, uint32_t *outputs) {
+    uint32_t at = element(m, m->signatures, i);
+    tflite_vector_t key = string(m, at, SIGNATURE_KEY);
+    *length = key.count;
+    *inputs = vector(m, at, SIGNATURE_INPUTS, 4).count;
+    *outputs = vector(m, at, SIGNATURE_OUTPUTS, 4).count;
+    return key.at ? (const char *)m->bytes + key.at : "";
+}
+
+const char *tflite_signature_io(tflite_t *m, uint32_t i, bool output, uint32_t k, uint32_t *length, uint32_t *tensor) {
+    uint32_t at = element(m, m->signatures, i);
+    at = element(m, vector(m, at, output ? SIGNATURE_OUTPUTS : SIGNATURE_INPUTS, 4), k);
+    tflite_vector_t name = string(m, at, MAP_NAME);
+    *tensor = number(m, at, MAP_TENSOR, 4, 0);
+    *length = name.count;
+    return name.at ? (const char *)m->bytes + name.at : "";
+}
