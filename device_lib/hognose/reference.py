@@ -383,11 +383,11 @@ class Reference:
         inputs = _buffers(inputs, self._inputs, "inputs")
         outputs = _buffers(outputs, self._outputs, "outputs")
         for io, given in zip(self._outputs, outputs):
-            size = len(bytes(given))
+            size = len(bytes(memoryview(given)))
             if size != io.nbytes():
                 raise ValueError("room for %d bytes, the output has %d" % (size, io.nbytes()))
         for io, given in zip(self._inputs, inputs):
-            given = bytes(given)
+            given = bytes(memoryview(given))
             if len(given) != io.nbytes():
                 raise ValueError("%d bytes given, the input takes %d" % (len(given), io.nbytes()))
             arena[io.ref : io.ref + io.nbytes()] = given
@@ -853,12 +853,13 @@ def _flat(numbers):
         view = memoryview(numbers)
     except TypeError:
         raise ValueError("the numbers are not a buffer")
-    if getattr(view, "ndim", 1) == 1:
+    if not hasattr(view, "format"):  # not CPython
         return view
-    try:
-        return view.cast("B").cast(view.format)
-    except TypeError:
+    if view.format.lstrip("@=<") not in tuple("bBhHiIlLqQfd"):
+        raise ValueError("numbers of this type are not supported: use an array of type f")
+    if not view.c_contiguous:
         raise ValueError("the numbers are not a contiguous buffer")
+    return view.cast("B").cast(view.format.lstrip("@=<"))
 
 
 def _buffers(given, ios, what):

@@ -497,6 +497,18 @@ uint32_t tflite_count_operators(tflite_t *m, int builtin) {
     return count;
 }
 
+bool tflite_uses_code(tflite_t *m, uint32_t code) {
+    for (uint32_t i = 0; i < m->graphs.count; ++i) {
+        tflite_vector_t operators = vector(m, element(m, m->graphs, i), GRAPH_OPERATORS, 4);
+        for (uint32_t k = 0; k < operators.count; ++k) {
+            if (number(m, element(m, operators, k), OPERATOR_CODE, 4, 0) == code) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 uint32_t tflite_count_tensors(tflite_t *m) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < m->graphs.count; ++i) {

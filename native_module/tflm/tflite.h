@@ -68,6 +68,7 @@ void tflite_code(tflite_t *m, uint32_t i, tflite_code_t *code);
 // Number of operators in all subgraphs with this operator code, or in all if it is negative.
 uint32_t tflite_count_operators(tflite_t *m, int builtin);
 uint32_t tflite_count_tensors(tflite_t *m);
+bool tflite_uses_code(tflite_t *m, uint32_t i);
 
 // Signature i: its key, and its number of inputs or outputs; name and tensor index of each.
 const char *tflite_signature(tflite_t *m, uint32_t i, uint32_t *length, uint32_t *inputs, uint32_t *outputs);

@@ -391,8 +391,10 @@ def _gather_nd(d: Draw, name: str) -> Case:
 @operator("BROADCAST_TO", "int8 int16 float32 int32")
 def _broadcast_to(d: Draw, name: str) -> Case:
     shape = d.shape()
-    x = d.input([n if d.flag() else 1 for n in shape][d.int(0, len(shape) - 1) :])
-    return _one(d, name, [x, d.b.const(np.array(shape, np.int32))], d.output(shape))
+    kept = [n if d.flag() else 1 for n in shape][d.int(0, len(shape) - 1) :]
+    x = d.input(kept, **d.quantization())
+    y = d.output(shape, **_same_quantization(x))
+    return _one(d, name, [x, d.b.const(np.array(shape, np.int32))], y)
 
 
 @operator("BROADCAST_ARGS", "int32")
@@ -427,7 +429,9 @@ def _space_to_batch(d: Draw, name: str) -> Case:
         block.append(b)
         pads.append((before, -(size + before) % b + d.int(0, 1) * b))
         space.append(size)
-    x = d.input((n, *space, channels), **d.quantization())
+    # TFLM pads int8 with whatever lies in its arena; it is fresh here, so 0, the zero point by choice.
+    quantization = {**d.quantization(), "zero_point": 0} if d.dtype == "int8" else {}
+    x = d.input((n, *space, channels), **quantization)
     small = [(s + p + q) // b for s, (p, q), b in zip(space, pads, block, strict=True)]
     y = d.output((n * int(np.prod(block)), *small, channels), **_same_quantization(x))
     return _one(d, name, [x, *(d.b.const(np.array(v, np.int32)) for v in (block, pads))], y)

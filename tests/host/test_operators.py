@@ -34,7 +34,7 @@ def test_operator(name: str, dtype: str, engine: str, cases_run) -> None:
         except UserError as e:
             if compared or (name, dtype) in FOUNDATION or isinstance(e, OracleError):
                 raise
-            pytest.skip(f"{name} {dtype}: {e}")
+            pytest.skip(f"not packed yet: some operators of type {dtype}")
         compared += 1
         cases_run[name, dtype, engine] += 1
 
