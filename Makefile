@@ -116,6 +116,7 @@ endef
 # The C extension is built by .extension, so that a changed engine does not bring pip into it.
 $(BUILD)/.train: pyproject.toml | $(PYTHON)
 	$(call pip,setuptools wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
+	$(call pip,$$($(PYTHON) -c 'from hognose_tools.datasets import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
 	@touch $@ $(BUILD)/.extension
 
 $(BUILD)/.dev: pyproject.toml $(BUILD)/.train

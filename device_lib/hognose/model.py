@@ -14,18 +14,6 @@ from array import array
 
 from . import hogfile
 
-try:
-    from time import ticks_diff, ticks_us
-except ImportError:
-    from time import monotonic_ns
-
-    def ticks_us():
-        return monotonic_ns() // 1000
-
-    def ticks_diff(a, b):
-        return a - b
-
-
 _NEST = (list, tuple)
 _NUMBER = (int, float)
 _DTYPES = {"b": "int8", "f": "float32"}
@@ -122,11 +110,12 @@ class Model:
     def profile(self):
         """Runs operator by operator on what the inputs hold: a list of (operator, microseconds)."""
         run, state, arena = self._engine.run, self._state, self._arena
+        clock = _stopwatch()
         result = []
         for i, name in enumerate(hogfile.operators(self._file)):
-            start = ticks_us()
+            clock()
             run(state, arena, i, i + 1)
-            result.append((name, ticks_diff(ticks_us(), start)))
+            result.append((name, clock()))
         return result
 
     @property
@@ -318,6 +307,30 @@ def _how_to_install(error):
         return "this MicroPython cannot load native modules (%s): use engine='reference'" % error
     file = "%s_%d.%d/_hognose.mpy" % (_ARCHITECTURES[architecture], mpy & 255, mpy >> 8 & 3)
     return "no native engine (%s): copy %s to the board's /lib, or use engine='reference'" % (error, file)
+
+
+def _stopwatch():
+    """A function that returns the microseconds since its last call."""
+    import time
+
+    if hasattr(time, "ticks_us"):
+        now, difference = time.ticks_us, time.ticks_diff
+    else:  # CPython, CircuitPython
+
+        def now():
+            return time.monotonic_ns() // 1000
+
+        def difference(a, b):
+            return a - b
+
+    last = now()
+
+    def clock():
+        nonlocal last
+        start, last = last, now()
+        return difference(last, start)
+
+    return clock
 
 
 def _free():

@@ -43,9 +43,9 @@ constexpr size_t align(size_t n) {
 // it leaves TFLM's frames, which hold nothing that wants cleaning up, for the guard that called it.
 enum { LEAVE_NO_MEMORY = 1, LEAVE_MEASURED };
 
-class Arena : public SingleArenaBufferAllocator {
+class ShimArena : public SingleArenaBufferAllocator {
 public:
-    Arena(tflm_t *owner, uint8_t *buffer, size_t size, bool measure)
+    ShimArena(tflm_t *owner, uint8_t *buffer, size_t size, bool measure)
         : SingleArenaBufferAllocator(buffer, size), owner_(owner), size_(size), measure_(measure) {
     }
     uint8_t *AllocatePersistentBuffer(size_t size, size_t alignment) override {
@@ -68,9 +68,9 @@ private:
     bool measure_;
 };
 
-class Planner : public GreedyMemoryPlanner {
+class ShimPlanner : public GreedyMemoryPlanner {
 public:
-    explicit Planner(tflm_t *owner) : owner_(owner) {
+    explicit ShimPlanner(tflm_t *owner) : owner_(owner) {
     }
     TfLiteStatus AddBuffer(int size, int first, int last) override {
         return added(GreedyMemoryPlanner::AddBuffer(size, first, last));
@@ -85,7 +85,7 @@ private:
     tflm_t *owner_;
 };
 
-class Profiler : public MicroProfilerInterface {
+class ShimProfiler : public MicroProfilerInterface {
 public:
     uint32_t BeginEvent(const char *tag) override {
         if (count == capacity) {
@@ -107,7 +107,7 @@ public:
 };
 
 // A resolver of all operators would take kilobytes of RAM; one for each operator that the model has does not.
-typedef MicroMutableOpResolver<1> Operator;
+typedef MicroMutableOpResolver<1> ShimOperator;
 
 // The first fits where TFLM's resolver has the method, the second everywhere else.
 #define BUILTIN(code, method) \
@@ -133,7 +133,7 @@ template <class R, int code> bool add_builtin(R &, std::integral_constant<int, c
 #undef BUILTIN
 #undef CUSTOM
 
-bool add_operator(Operator &r, const tflite_code_t &code) {
+bool add_operator(ShimOperator &r, const tflite_code_t &code) {
     if (code.builtin != TFLITE_CUSTOM) {
         switch (code.builtin) {
 #define BUILTIN(number, method) \
@@ -158,21 +158,21 @@ bool add_operator(Operator &r, const tflite_code_t &code) {
     return false;
 }
 
-class Resolver : public MicroOpResolver {
+class ShimResolver : public MicroOpResolver {
 public:
-    typedef decltype(std::declval<const Operator &>().FindOp("")) registration_t;
-    typedef decltype(std::declval<const Operator &>().GetOpDataParser(BuiltinOperator())) parser_t;
+    typedef decltype(std::declval<const ShimOperator &>().FindOp("")) registration_t;
+    typedef decltype(std::declval<const ShimOperator &>().GetOpDataParser(BuiltinOperator())) parser_t;
 
     registration_t FindOp(BuiltinOperator op) const override {
-        return find<registration_t>([op](const Operator &o) { return o.FindOp(op); });
+        return find<registration_t>([op](const ShimOperator &o) { return o.FindOp(op); });
     }
     registration_t FindOp(const char *name) const override {
-        return find<registration_t>([name](const Operator &o) { return o.FindOp(name); });
+        return find<registration_t>([name](const ShimOperator &o) { return o.FindOp(name); });
     }
     parser_t GetOpDataParser(BuiltinOperator op) const override {
-        return find<parser_t>([op](const Operator &o) { return o.GetOpDataParser(op); });
+        return find<parser_t>([op](const ShimOperator &o) { return o.GetOpDataParser(op); });
     }
-    Operator *operators = nullptr;
+    ShimOperator *operators = nullptr;
     uint32_t count = 0;
     NO_DELETE
 
@@ -187,7 +187,7 @@ private:
     }
 };
 
-template <class T> struct Place {
+template <class T> struct ShimPlace {
     alignas(T) uint8_t bytes[sizeof(T)];
     T *get() {
         return reinterpret_cast<T *>(bytes);
@@ -201,11 +201,11 @@ struct tflm {
     size_t length;
     size_t missing, need;
     jmp_buf *exit;
-    Place<Arena> arena;
-    Place<Planner> planner;
-    Place<MicroInterpreter> interpreter;
-    Profiler profiler;
-    Resolver resolver;
+    ShimPlace<ShimArena> arena;
+    ShimPlace<ShimPlanner> planner;
+    ShimPlace<MicroInterpreter> interpreter;
+    ShimProfiler profiler;
+    ShimResolver resolver;
     MicroAllocator *allocator;
     MicroResourceVariables *variables;
 };
@@ -251,7 +251,7 @@ static void say(const char *format, ...) {
     va_end(args);
 }
 
-uint8_t *Arena::claimed(uint8_t *got, size_t size) {
+uint8_t *ShimArena::claimed(uint8_t *got, size_t size) {
     if (got == nullptr) {
         size_t used = GetUsedBytes();
         owner_->missing = used + size > size_ ? used + size - size_ : 1;
@@ -260,7 +260,7 @@ uint8_t *Arena::claimed(uint8_t *got, size_t size) {
     return got;
 }
 
-TfLiteStatus Arena::ReserveNonPersistentOverlayMemory(size_t size, size_t alignment) {
+TfLiteStatus ShimArena::ReserveNonPersistentOverlayMemory(size_t size, size_t alignment) {
     if (measure_) {
         owner_->need = GetPersistentUsedBytes() + size;
         longjmp(*owner_->exit, LEAVE_MEASURED);
@@ -268,9 +268,9 @@ TfLiteStatus Arena::ReserveNonPersistentOverlayMemory(size_t size, size_t alignm
     return SingleArenaBufferAllocator::ReserveNonPersistentOverlayMemory(size, alignment);
 }
 
-TfLiteStatus Planner::added(TfLiteStatus status) {
+TfLiteStatus ShimPlanner::added(TfLiteStatus status) {
     if (status != kTfLiteOk) {
-        owner_->missing = 1;
+        owner_->missing = 8 * sizeof(void *); // for one buffer; more may follow
         longjmp(*owner_->exit, LEAVE_NO_MEMORY);
     }
     return status;
@@ -296,17 +296,15 @@ template <class F> static tflm_status_t guarded(tflm_t *t, F call) {
 }
 
 static TfLiteStatus resolve(tflm_t *t, tflite_t *m) {
-    Resolver *resolver = new (&t->resolver) Resolver();
-    resolver->operators = reinterpret_cast<Operator *>(reinterpret_cast<uint8_t *>(t) + align(sizeof(tflm_t)));
+    ShimResolver *resolver = new (&t->resolver) ShimResolver();
+    resolver->operators = reinterpret_cast<ShimOperator *>(reinterpret_cast<uint8_t *>(t) + align(sizeof(tflm_t)));
     bool complete = true;
     for (uint32_t i = 0; i < m->codes.count; ++i) {
         tflite_code_t code;
         tflite_code(m, i, &code);
-        Operator *added = new (&resolver->operators[resolver->count++]) Operator();
+        ShimOperator *added = new (&resolver->operators[resolver->count++]) ShimOperator();
         if (!add_operator(*added, code) && tflite_uses_code(m, i)) {
-            const char *name = code.builtin == TFLITE_CUSTOM ? code.custom
-                : EnumNameBuiltinOperator(static_cast<BuiltinOperator>(code.builtin));
-            say("%s %s version %d", complete ? "this TFLM has no operator" : ",", name, code.version);
+            say("%s %s version %d", complete ? "this TFLM has no operator" : ", no", tflm_operator_name(&code), code.version);
             complete = false;
         }
     }
@@ -321,10 +319,10 @@ static tflm_status_t prepare(tflm_t *t, tflite_t *m, void *arena, size_t size, b
         if (resolve(t, m) != kTfLiteOk) {
             return kTfLiteError;
         }
-        new (&t->profiler) Profiler();
+        new (&t->profiler) ShimProfiler();
         size_t usable = size < skip ? 0 : (size - skip) / TFLM_ALIGN * TFLM_ALIGN;
-        Arena *memory = new (&t->arena) Arena(t, begin + skip, usable, measure);
-        Planner *planner = new (&t->planner) Planner(t);
+        ShimArena *memory = new (&t->arena) ShimArena(t, begin + skip, usable, measure);
+        ShimPlanner *planner = new (&t->planner) ShimPlanner(t);
         t->allocator = MicroAllocator::Create(memory, planner);
         uint32_t handles = tflite_count_operators(m, TFLITE_VAR_HANDLE);
         if (handles) {
@@ -341,8 +339,13 @@ bool tflm_verify(const void *bytes, size_t size) {
     return VerifyModelBuffer(verifier);
 }
 
+const char *tflm_operator_name(const tflite_code_t *code) {
+    return code->builtin == TFLITE_CUSTOM ? code->custom
+        : EnumNameBuiltinOperator(static_cast<BuiltinOperator>(code->builtin));
+}
+
 size_t tflm_size(tflite_t *m) {
-    return align(sizeof(tflm_t)) + m->codes.count * sizeof(Operator);
+    return align(sizeof(tflm_t)) + m->codes.count * sizeof(ShimOperator);
 }
 
 // What a tensor and an operator take while TFLM plans, on the large side: too little means another try.
@@ -373,9 +376,9 @@ size_t tflm_used(const tflm_t *t) {
     return t->allocator->used_bytes();
 }
 
-void *tflm_tensor(tflm_t *t, int32_t index) {
-    TfLiteEvalTensor *tensor = t->interpreter.get()->GetTensor(index, 0);
-    return tensor ? tensor->data.data : nullptr;
+void *tflm_tensor(tflm_t *t, bool output, size_t i) {
+    MicroInterpreter *interpreter = t->interpreter.get();
+    return (output ? interpreter->output(i) : interpreter->input(i))->data.data;
 }
 
 tflm_status_t tflm_invoke(tflm_t *t) {
@@ -392,7 +395,7 @@ tflm_status_t tflm_reset(tflm_t *t) {
 }
 
 tflm_status_t tflm_profile(tflm_t *t, uint32_t (*ticks_us)(void), tflm_event_t *events, size_t *count) {
-    Profiler &profiler = t->profiler;
+    ShimProfiler &profiler = t->profiler;
     profiler.ticks_us = ticks_us;
     profiler.events = events;
     profiler.count = 0;

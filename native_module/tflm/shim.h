@@ -7,7 +7,7 @@
 //     tflm_t *t = a block of tflm_size(&m) bytes;
 //     tflm_measure(t, &m, work, size, &need);      // work: tflm_work_size(&m) bytes, more if it says so
 //     tflm_open(t, &m, arena, need);               // more if it says so, but never more than size + need
-//     memcpy(tflm_tensor(t, tflite_io(&m, false, 0)), ...);
+//     memcpy(tflm_tensor(t, false, 0), ...);
 //     tflm_invoke(t);
 //
 // All memory is the caller's and must stay in place; there is nothing to close. Nothing is printed: what
@@ -40,6 +40,8 @@ typedef struct {
 // TFLM's own verifier, which is to see a file before anything else does.
 bool tflm_verify(const void *bytes, size_t size);
 
+const char *tflm_operator_name(const tflite_code_t *code);
+
 size_t tflm_size(tflite_t *m);
 size_t tflm_work_size(tflite_t *m);
 
@@ -51,8 +53,8 @@ const char *tflm_error(const tflm_t *t);
 size_t tflm_missing(const tflm_t *t);
 size_t tflm_used(const tflm_t *t);
 
-// Where a tensor of the first subgraph lies, or NULL.
-void *tflm_tensor(tflm_t *t, int32_t index);
+// Where input or output i lies.
+void *tflm_tensor(tflm_t *t, bool output, size_t i);
 
 tflm_status_t tflm_invoke(tflm_t *t);
 tflm_status_t tflm_reset(tflm_t *t);

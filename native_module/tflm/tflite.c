@@ -497,6 +497,10 @@ uint32_t tflite_count_operators(tflite_t *m, int builtin) {
     return count;
 }
 
+void tflite_operator(tflite_t *m, uint32_t k, tflite_code_t *code) {
+    tflite_code(m, number(m, element(m, m->operators, k), OPERATOR_CODE, 4, 0), code);
+}
+
 bool tflite_uses_code(tflite_t *m, uint32_t code) {
     for (uint32_t i = 0; i < m->graphs.count; ++i) {
         tflite_vector_t operators = vector(m, element(m, m->graphs, i), GRAPH_OPERATORS, 4);

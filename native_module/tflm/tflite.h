@@ -70,6 +70,9 @@ uint32_t tflite_count_operators(tflite_t *m, int builtin);
 uint32_t tflite_count_tensors(tflite_t *m);
 bool tflite_uses_code(tflite_t *m, uint32_t i);
 
+// Operator k of the first subgraph.
+void tflite_operator(tflite_t *m, uint32_t k, tflite_code_t *code);
+
 // Signature i: its key, and its number of inputs or outputs; name and tensor index of each.
 const char *tflite_signature(tflite_t *m, uint32_t i, uint32_t *length, uint32_t *inputs, uint32_t *outputs);
 const char *tflite_signature_io(tflite_t *m, uint32_t i, bool output, uint32_t k, uint32_t *length, uint32_t *tensor);

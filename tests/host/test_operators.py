@@ -50,7 +50,7 @@ def test_missing_operators() -> None:
 def test_tflm_accepts(name: str, dtype: str) -> None:
     """The random models are valid: without this, the comparison above could be empty."""
 
-    @hypothesis.settings(max_examples=20)
+    @hypothesis.settings(max_examples=10)
     @hypothesis.given(cases(name, dtype))
     def run(case):
         Oracle(case.tflite).run(case.inputs)

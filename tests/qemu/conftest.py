@@ -23,7 +23,9 @@ import binascii, gc, io, device_run, hognose
 
 class Sink:
     def write(self, data):
-        print(binascii.hexlify(data).decode())
+        data = memoryview(bytes(data))
+        for i in range(0, len(data), 256):
+            print(binascii.hexlify(data[i : i + 256]).decode())
 
 def run(engine, mode, hog, end, source, source_end):
     gc.collect()

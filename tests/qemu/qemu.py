@@ -39,7 +39,7 @@ class Machine:
 _NRF51_MEMORY = ("-global", "nrf51-soc.flash-size=1048576", "-global", "nrf51-soc.sram-size=262144")
 
 MACHINES = {
-    "M0": Machine("armv6m", "arm", ("-machine", "microbit", *_NRF51_MEMORY), 0x60000, 0xA0000, 140 << 10),
+    "M0": Machine("armv6m", "arm", ("-machine", "microbit", *_NRF51_MEMORY), 0x60000, 0xA0000, 200 << 10),
     "M3": Machine("armv7m", "arm", ("-machine", "mps2-an385"), 0x21000000),
     "M4F": Machine("armv7emsp", "arm", ("-machine", "mps2-an386"), 0x21000000),
     "M7F": Machine("armv7emdp", "arm", ("-machine", "mps2-an500"), 0x60000000),

@@ -5,7 +5,8 @@
 // An emulated Raspberry Pi Pico whose USB serial port is a TCP port:
 //   node emulator.mjs --firmware firmware.bin --rom rom.bin [--flash flash.img] [--port N] [--interpret]
 //
-// stdout: `ready PORT` when the board has enumerated on USB; `cut` after a power cut; `stopped WHY` at the end.
+// stdout: `ready PORT` when the serial port can be used; `reset` and `cut` when the board starts anew;
+//         `stopped WHY` at the end.
 // stdin:  `cut bytes N` or `cut flash N` pulls the cable after N more bytes from the host, or in the middle of
 //         the Nth flash operation from now: the connection closes, and the board starts anew from its flash.
 //         The end of stdin ends the emulator, as SIGTERM does.
@@ -28,6 +29,7 @@ const WATCHDOG = 0x40058; // peripherals are kept by address >> 12
 const CYCLE_COUNTER = 0x40070;
 const TRAP = { FLASH_ERASE: 1, FLASH_PROGRAM: 2, USB_BOOT: 3, FAULT: 4, UNIMPLEMENTED: 5 }; // as in rom/rom.c
 
+const ENUMERATION = 100e6; // ns from power-on until a program on the host can open the port
 const SLICE = 2_000_000; // cycles between two looks at the sockets
 const SHORTEST_SLEEP = 1e6; // ns; the system cannot sleep for less
 
@@ -36,8 +38,15 @@ class SerialHost extends USBCDC {
   constructor(usb, cut) {
     super(usb);
     this.cut = cut;
+    this.open = false;
     this.queue = [];
     this.asked = 0; // bytes that the board has room for
+    // Not at once: a Ctrl-C that comes while the board mounts its file system leaves it without one.
+    usb.rp2040.clock.createAlarm(() => {
+      this.open = true;
+      this.onOpen();
+      this.pump();
+    }).schedule(ENUMERATION);
     usb.onEndpointRead = (endpoint, size) => {
       if (endpoint === this.outEndpoint) {
         this.asked = size;
@@ -52,7 +61,7 @@ class SerialHost extends USBCDC {
   }
 
   pump() {
-    if (this.asked === 0 || this.queue.length === 0) return;
+    if (!this.open || this.asked === 0 || this.queue.length === 0) return;
     const chunk = this.queue.shift();
     const size = Math.min(this.asked, this.cut.bytes, chunk.length);
     if (size < chunk.length) this.queue.unshift(chunk.subarray(size));
@@ -130,7 +139,7 @@ class Board {
     mcu.peripherals[CYCLE_COUNTER] = new CycleCounter(mcu.core);
     this.serial = new SerialHost(mcu.usbCtrl, this.cut);
     this.serial.onSerialData = (bytes) => this.onOutput(bytes);
-    this.serial.onDeviceConnected = () => this.onReady();
+    this.serial.onOpen = () => this.onReady();
     this.serial.onCut = () => this.reset('cut');
     this.core = new FastCore(mcu, !this.interpret);
     this.ending = null;
@@ -222,6 +231,7 @@ function main() {
       port: { type: 'string', default: '0' }, interpret: { type: 'boolean', default: false },
     },
   });
+  console.warn = () => {}; // rp2040js, at each boot: the FIFO to the second core is not there
   const say = (line) => process.stdout.write(`${line}\n`);
   const board = new Board(options);
   let client = null;

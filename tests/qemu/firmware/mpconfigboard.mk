@@ -16,6 +16,7 @@ endif
 ifeq ($(BOARD),M0)
 # As on the RP2040, native code is Armv6-M's; the port leaves it out of this one.
 CFLAGS += -mthumb -mcpu=cortex-m0 -DQEMU_SOC_NRF51 -DMICROPY_EMIT_THUMB=1 -DMICROPY_EMIT_THUMB_ARMV7M=0
+MICROPY_HEAP_SIZE = 204800
 LDSCRIPT = mcu/arm/nrf51.ld
 SRC_BOARD_O += shared/runtime/gchelper_thumb1.o
 else ifneq ($(filter M%,$(BOARD)),)

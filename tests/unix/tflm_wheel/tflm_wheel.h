@@ -23,6 +23,7 @@ public:
 namespace tflite {
 
 struct Model;
+struct Operator;
 enum BuiltinOperator : int32_t { };
 
 inline const Model *GetModel(const void *bytes) {
@@ -45,12 +46,13 @@ namespace micro {
 
 enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
 struct TFLMRegistration;
-struct TfLiteEvalTensor {
+struct TfLiteTensor {
+    void *quantization[2];
+    float scale;
+    int32_t zero_point;
     union {
         void *data;
     } data;
-    void *dims;
-    int type;
 };
 class BuiltinDataAllocator;
 
@@ -145,7 +147,7 @@ public:
     virtual void EndEvent(uint32_t event) = 0;
 };
 
-typedef TfLiteStatus (*parse_t)(const struct Operator *, BuiltinDataAllocator *, void **);
+typedef TfLiteStatus (*parse_t)(const Operator *, BuiltinDataAllocator *, void **);
 
 class MicroOpResolver {
 public:
@@ -175,7 +177,8 @@ public:
     TfLiteStatus AllocateTensors();
     TfLiteStatus Invoke();
     TfLiteStatus Reset();
-    TfLiteEvalTensor *GetTensor(int index, int subgraph);
+    TfLiteTensor *input(size_t index);
+    TfLiteTensor *output(size_t index);
 
 private:
     void *members_[64];
