@@ -16,6 +16,8 @@ VERBS = {
     "pack": ("pack", "pack a .tflite into a .hog, the file for the board"),
     "inspect": ("inspect", "show what is in a .tflite or .hog: layers, MACs, memory, sizes"),
     "run": ("run", "run a .hog on samples from a file"),
+    "deploy": ("deploy", "copy library, native module, model and app to a board"),
+    "boards": ("boards", "list the boards that are plugged in"),
     "verify": ("verify", "compare every byte with TensorFlow Lite Micro's own answer"),
 }
 

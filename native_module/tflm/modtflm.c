@@ -51,7 +51,7 @@ static mp_buffer_info_t open_file(tflite_t *m, mp_obj_t model) {
     return info;
 }
 
-static MP_NORETURN void raise_error(tflm_t *t, const mp_obj_type_t *type) {
+static __attribute__((noreturn)) void raise_error(tflm_t *t, const mp_obj_type_t *type) {
     const char *text = tflm_error(t);
     mp_raise_msg_varg(type, MP_ERROR_TEXT("%s"), *text ? text : "TFLM failed without a word");
 }
@@ -305,7 +305,7 @@ static bool set_number(void *items, int typecode, size_t i, float x, int32_t zer
     }
 }
 
-static MP_NORETURN void raise_type(const char *type) {
+static __attribute__((noreturn)) void raise_type(const char *type) {
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("a tensor of type %s takes no numbers: use its bytes"), type);
 }
 

@@ -22,7 +22,7 @@ import hypothesis
 import numpy as np
 import pytest
 from engines import ENGINES, open_model
-from hognose import hogfile, reference
+from hognose import hogfile, reference_math
 from hognose_tools.compiler import compile_tflite
 from hypothesis import strategies as st
 from operators import OPERATORS, cases
@@ -191,9 +191,9 @@ def tflms_logistic(x: float) -> float:
 @pytest.mark.parametrize(
     ("ours", "true", "low", "high"),
     [
-        (reference._exp, math.exp, -87.0, 88.7),
-        (reference._tanh, math.tanh, -20.0, 20.0),
-        (reference._logistic, tflms_logistic, -87.0, 30.0),
+        (reference_math.exp, math.exp, -87.0, 88.7),
+        (reference_math.tanh, math.tanh, -20.0, 20.0),
+        (reference_math.logistic, tflms_logistic, -87.0, 30.0),
     ],
     ids=["exp", "tanh", "logistic"],
 )
@@ -205,11 +205,11 @@ def test_function(ours, true, low: float, high: float) -> None:
 
 def test_function_ends() -> None:
     inf, nan = math.inf, math.nan
-    assert [reference._exp(x) for x in (inf, 89.5, -inf, -105.0)] == [inf, inf, 0.0, 0.0]
-    assert [reference._tanh(x) for x in (inf, -inf)] == [1.0, -1.0]
-    assert [reference._logistic(x) for x in (inf, 17.0, -inf)] == [1.0, 1.0, 0.0]
-    assert all(math.isnan(f(nan)) for f in (reference._exp, reference._tanh, reference._logistic))
-    assert 0 < reference._exp(-100.0) < 1e-43  # a denormal
+    assert [reference_math.exp(x) for x in (inf, 89.5, -inf, -105.0)] == [inf, inf, 0.0, 0.0]
+    assert [reference_math.tanh(x) for x in (inf, -inf)] == [1.0, -1.0]
+    assert [reference_math.logistic(x) for x in (inf, 17.0, -inf)] == [1.0, 1.0, 0.0]
+    assert all(math.isnan(f(nan)) for f in (reference_math.exp, reference_math.tanh, reference_math.logistic))
+    assert 0 < reference_math.exp(-100.0) < 1e-43  # a denormal
 
 
 # Damaged files.
@@ -283,16 +283,16 @@ def test_damaged_files(seed: int, hogs: list[bytes]) -> None:
 
 def work(model: hognose.Model) -> int:
     """About how many steps the reference engine takes."""
-    engine, total = model._engine, 0
-    for at in engine._operators:
-        op = engine._fields(at)
+    file, total = model._engine.file, 0
+    for at in file.operators:
+        op = file.fields(at)
         name = hogfile.OPERATORS[op[0]]
         if name in ("CONV", "DEPTHWISE"):
             total += op[9] * op[12] * op[13] * op[8] * op[14] * op[15] * max(1, op[7] // op[16])
         elif name in ("AVERAGE_POOL", "MAX_POOL"):
             total += op[5] * op[8] * op[9] * op[4] * min(op[10], op[6]) * min(op[11], op[7])
         else:
-            total += model.arena_size + math.prod(n for n, _, _ in engine._loops(at))
+            total += model.arena_size + math.prod(n for n, _, _ in file.loops(at))
     return total
 
 

@@ -4,9 +4,8 @@
 
 import numpy as np
 import pytest
-from tflite_builder import Builder
-
 from hognose_tools.oracle import Oracle, OracleError
+from tflite_builder import Builder
 
 
 def _two_adds(shape: tuple[int, ...]) -> bytes:

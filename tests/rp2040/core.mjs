@@ -53,7 +53,7 @@ const EXTEND = ['r << 16 >> 16', 'r << 24 >> 24', 'r & 0xffff', 'r & 0xff']; // 
 const registersIn = (list) => [0, 1, 2, 3, 4, 5, 6, 7].filter((i) => list & (1 << i));
 
 /** Translates the instructions from `start`. Returns { code, cycles: of its longest way, end } or null. */
-function translate(fetch, start, longest = LONGEST) {
+function translate(fetch, start, longest) {
   const body = [];
   const emit = (line) => body.push(line);
   let pc = start;
@@ -363,8 +363,8 @@ export class FastCore {
     return { cycles: translated.cycles, run: make(this.registers, this.flags, this.ram, this.flash, this.marks) };
   }
 
-  translate(pc) {
-    const translated = translate(this.fetch, pc);
+  translate(pc, longest = LONGEST) {
+    const translated = translate(this.fetch, pc, longest);
     const i = this.index(pc);
     if (translated === null) {
       this.blocks[i] = { cycles: Infinity, run: null }; // never fits: rp2040js steps here

@@ -16,12 +16,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 import readline from 'node:readline';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { FastCore } from './core.mjs';
 
 // Where `make emulator` installs it, or where Node looks anyway.
 const require = createRequire(process.env.RP2040JS ?? new URL('../../.build/rp2040/', import.meta.url));
-const { RP2040, USBCDC, ConsoleLogger, LogLevel } = require('rp2040js');
+export const { RP2040, USBCDC, ConsoleLogger, LogLevel } = require('rp2040js');
 
 const FLASH_BASE = 0x10000000;
 const FLASH_SIZE = 2 * 1024 * 1024;
@@ -267,4 +268,4 @@ function main() {
   process.on('SIGTERM', () => process.exit(0));
 }
 
-main();
+if (process.argv[1] === fileURLToPath(import.meta.url)) main();

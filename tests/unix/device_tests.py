@@ -8,6 +8,7 @@ FOLDER holds what device_models.py writes. Prints "ok", or "skip: why"; nothing 
 # Device code: MicroPython lacks what some rules ask for.
 # ruff: noqa: B905, RUF005, UP031
 
+import binascii
 import gc
 import os
 import struct
@@ -406,14 +407,8 @@ def mutant(hog, rnd):
             struct.pack_into("<I", hog, at & ~3, _WORDS[rnd.below(len(_WORDS))])
         else:
             struct.pack_into("<H", hog, at & ~1, (0, 1, 2, 255, 0x8000, 0xFFFF)[rnd.below(6)])
-    struct.pack_into("<I", hog, 12, crc32(memoryview(hog)[16:]))
+    struct.pack_into("<I", hog, 12, binascii.crc32(memoryview(hog)[16:]))
     return bytes(hog)
-
-
-def crc32(data):
-    from hognose.reference import _crc32
-
-    return _crc32(data)
 
 
 def test_damaged_files():

@@ -3,6 +3,7 @@
 """The rungs that a model can run on: a table, and the bytes that go there and come back."""
 
 import argparse
+import functools
 import io
 import os
 import subprocess
@@ -27,7 +28,8 @@ Rung = Callable[[bytes, str, str, bytes, Callable[[], object]], bytes]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
-    parser.add_argument("--on", choices=sorted(RUNGS), default="cpython", help="default: cpython")
+    where = f"{{{','.join(sorted(RUNGS))},board:PORT}}"
+    parser.add_argument("--on", metavar=where, default="cpython", help="default: cpython")
 
 
 def run(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -> list[np.ndarray]:
@@ -41,8 +43,16 @@ def run(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -
     flat = [_flat(a, mode) for a in inputs]
     source = b"".join(a[i].tobytes() for i in range(count) for a in flat)
     with bar(f"{engine} on {on}", count, "samples", quiet=True) as progress:
-        sink = RUNGS[on](hog, engine, mode, source, progress.update)
+        sink = _rung(on)(hog, engine, mode, source, progress.update)
     return _split(sink, facts, count, mode)
+
+
+def _rung(on: str) -> Rung:
+    """By its name; `board:PORT` is the board on that port."""
+    name, _, port = on.partition(":")
+    if name not in RUNGS or (port and name != "board"):
+        raise UserError(f"--on {on}: choose from {', '.join(sorted(RUNGS))}, board:PORT")
+    return functools.partial(RUNGS[name], port=port) if port else RUNGS[name]
 
 
 def _flat(a: np.ndarray, mode: str) -> np.ndarray:
@@ -112,4 +122,17 @@ def _on_unix(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[
         return Path(names[2]).read_bytes()
 
 
-RUNGS: dict[str, Rung] = {"cpython": _on_cpython, "unix": _on_unix}
+def _on_board(
+    hog: bytes,
+    engine: str,
+    mode: str,
+    source: bytes,
+    done: Callable[[], object],
+    port: str | None = None,
+) -> bytes:
+    from . import remote  # mpremote is for those who have a board
+
+    return remote.run(port, hog, engine, mode, source, done)
+
+
+RUNGS: dict[str, Rung] = {"board": _on_board, "cpython": _on_cpython, "unix": _on_unix}

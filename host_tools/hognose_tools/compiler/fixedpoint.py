@@ -113,3 +113,42 @@ def tanh(a: int, integer_bits: int) -> int:
     x = _newton_reciprocal(exp_on_negative(-abs(a), integer_bits + 1))
     result = clamp32((x - (1 << 29)) << 2)
     return result if a > 0 else -result
+
+
+def inverse_sqrt(x: int) -> tuple[int, int]:
+    """1 / sqrt(x) for x ≥ 1 as (multiplier, shift), TFLite's GetInvSqrtQuantizedMultiplierExp."""
+    if x <= 1:
+        return INT32_MAX, 0
+    shift = 11
+    while x >= 1 << 29:
+        x //= 4
+        shift += 1
+    pairs = (32 - x.bit_length() - 1) // 2 - 1
+    shift -= pairs
+    half = rounding_shift((x << 2 * pairs) >> 1, 1)  # Q3.28, as all below
+    y = 1 << 28
+    for _ in range(5):  # Newton-Raphson: y = 1.5 y - x/2 y^3
+        cube = clamp32(doubling_high_mul(doubling_high_mul(y, y), y) << 6)
+        y = clamp32((doubling_high_mul(3 << 27, y) - doubling_high_mul(half, cube)) << 3)
+    y = doubling_high_mul(y, 1518500250)  # sqrt(1/2) in Q0.31
+    return (y << -shift, 0) if shift < 0 else (y, -shift)
+
+
+# int16 arithmetic, which only HARD_SWISH uses.
+
+
+def clamp16(x: int) -> int:
+    return max(-(2**15), min(2**15 - 1, x))
+
+
+def multiplier16(multiplier: int) -> int:
+    """An int32 multiplier as int16: DownScaleInt32ToInt16Multiplier."""
+    return min(2**15 - 1, (multiplier + (1 << 15)) >> 16)
+
+
+def doubling_high_mul16(a: int, b: int, *, rounding: bool) -> int:
+    """a·b / 2^15, halves up, or without rounding towards 0; saturating."""
+    product = a * b
+    if rounding:
+        return clamp16((product + (1 << 14)) >> 15)
+    return clamp16(int(math.copysign(abs(product) >> 15, product)))

@@ -78,7 +78,7 @@ def _io_record(t: Tensor, low: Lowered) -> bytes:
     assert isinstance(view, View)
     scale, zero_point = (0.0, 0) if t.dtype == "float32" else (1.0, 0)  # integers that are not quantized
     if t.dtype != "float32" and len(t.scales):
-        scale, zero_point = t.scale, t.zero_point
+        scale, zero_point = float(t.scale), t.zero_point
     return struct.pack(
         f"<IBBHfi{len(t.shape)}I",
         view.buffer.offset + view.offset,

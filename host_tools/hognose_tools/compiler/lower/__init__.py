@@ -56,6 +56,7 @@ def _ground_outputs(low: Lowered) -> None:
 
 
 LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
+    "ABS": elementwise.absolute,
     "ADD": elementwise.binary,
     "BATCH_TO_SPACE_ND": shape.batch_to_space,
     "BROADCAST_TO": shape.broadcast_to,
@@ -65,9 +66,12 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "DEPTHWISE_CONV_2D": lambda low, op: window.convolution(low, op, depthwise=True),
     "DEPTH_TO_SPACE": shape.depth_to_space,
     "DEQUANTIZE": elementwise.dequantize,
+    "ELU": elementwise.elu,
     "EXPAND_DIMS": shape.reshape,
     "FULLY_CONNECTED": window.fully_connected,
     "GATHER": shape.gather,
+    "HARD_SWISH": elementwise.hard_swish,
+    "LEAKY_RELU": elementwise.leaky_relu,
     "LOGISTIC": lambda low, op: elementwise.sigmoid(
         low, op, name="LOGISTIC", function=fx.logistic, fraction_bits=8, zero_point=-128
     ),
@@ -84,6 +88,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "RESHAPE": shape.reshape,
     "RESIZE_NEAREST_NEIGHBOR": shape.resize_nearest,
     "REVERSE_V2": shape.reverse,
+    "RSQRT": elementwise.rsqrt,
     "SLICE": shape.slice_,
     "SOFTMAX": reduction.softmax,
     "SPACE_TO_BATCH_ND": shape.space_to_batch,

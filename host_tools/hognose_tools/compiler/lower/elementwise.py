@@ -110,6 +110,99 @@ def relu6(low: Lowered, op: Operator) -> None:
     return lookup(low, op, lambda q: min(max(q, x.zero_point), six))
 
 
+def leaky_relu(low: Lowered, op: Operator) -> None:
+    x, y = _int8_pair(op)
+    # float32 products, as TFLM computes them.
+    positive = fx.quantize_multiplier(float(x.scale / y.scale))
+    negative = fx.quantize_multiplier(float(x.scale * np.float32(op.options["alpha"]) / y.scale))
+
+    def table(q: int) -> int:
+        value = q - x.zero_point
+        return y.zero_point + fx.mbqm(value, *(positive if value >= 0 else negative))
+
+    lookup(low, op, table)
+
+
+def absolute(low: Lowered, op: Operator) -> None:
+    x, y = _int8_pair(op)
+    scale = fx.quantize_multiplier(float(x.scale) / float(y.scale))
+
+    def table(q: int) -> int:
+        value = abs(q - x.zero_point)
+        return y.zero_point + (value if x.scale == y.scale else fx.mbqm(value, *scale))
+
+    lookup(low, op, table)
+
+
+def rsqrt(low: Lowered, op: Operator) -> None:
+    x, y = _int8_pair(op)
+    multiplier, shift = fx.quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
+
+    def table(q: int) -> int:
+        value = q - x.zero_point
+        if value <= 0:  # TFLM takes 0 as very small, and stops at what is below
+            return 127
+        root, root_shift = fx.inverse_sqrt(value)
+        data = fx.mbqm(1, root, root_shift + 20)
+        return y.zero_point + fx.mbqm(data, multiplier, shift - 20)
+
+    lookup(low, op, table)
+
+
+def elu(low: Lowered, op: Operator) -> None:
+    """TFLM fills its table in float32."""
+    x, y = _int8_pair(op)
+    inverse = np.float32(1) / y.scale
+
+    def table(q: int) -> int:
+        value = x.scale * np.float32(q - x.zero_point)
+        value = np.expm1(value) if value < 0 else value
+        ratio = float(value * inverse)
+        return y.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
+
+    lookup(low, op, table)
+
+
+def hard_swish(low: Lowered, op: Operator) -> None:
+    """x·relu6(x + 3) / 6 in int16 arithmetic (TensorFlow's lite/kernels/internal/reference/hard_swish.h)."""
+    x, y = _int8_pair(op)
+    fine = np.float32(1 / 128) * x.scale
+    scale, exponent = fx.quantize_multiplier(float(fine / y.scale))
+    reluish, reluish_exponent = fx.quantize_multiplier(
+        float(fine / np.float32(np.float32(3) / np.float32(32768)))
+    )
+    if exponent > 0:
+        raise Unsupported("its output scale is far smaller than its input scale: quantize the model again")
+    scale, reluish = fx.multiplier16(scale), fx.multiplier16(reluish)
+
+    def table(q: int) -> int:
+        value = (q - x.zero_point) << 7
+        output = fx.doubling_high_mul16(value, scale, rounding=True)
+        gate = value
+        if reluish_exponent > 0:
+            gate = fx.clamp16(gate << (reluish_exponent - 1))
+        gate = fx.doubling_high_mul16(gate, reluish, rounding=True)
+        if reluish_exponent > 0:
+            gate = fx.clamp16(gate << 1)
+        elif reluish_exponent < 0:
+            gate = fx.rounding_shift(gate, -reluish_exponent)
+        gate = (gate + (1 << 15)) >> 1
+        result = fx.doubling_high_mul16(gate, output, rounding=False)
+        return y.zero_point + fx.rounding_shift(result, -exponent)
+
+    lookup(low, op, table)
+
+
+def _int8_pair(op: Operator) -> tuple[Tensor, Tensor]:
+    """Input and output of an operator that only int8 has yet."""
+    x, y = same_size(op)
+    if arithmetic(x, y) != "b":
+        raise Unsupported(
+            f"{x.dtype} is not supported here: convert the model to int8 with `hognose quantize`"
+        )
+    return x, y
+
+
 def sigmoid(
     low: Lowered,
     op: Operator,

@@ -64,12 +64,7 @@ def shape4(t: Tensor) -> tuple[int, int, int, int]:
 def scales(op: Operator, x: Tensor, w: Tensor, channels: int) -> list[tuple[int, int]]:
     """The requantization multipliers: one, or one per output channel."""
     y = float(op.outputs[0].scale)
-    if len(w.scales) == 1:
-        # FULLY_CONNECTED multiplies the two scales as float32, the convolutions as double.
-        dense = op.kind == "FULLY_CONNECTED"
-        product = float(x.scale * w.scale) if dense else float(x.scale) * float(w.scale)
-        return [fx.quantize_multiplier(product / y)]
-    if len(w.scales) != channels:
+    if len(w.scales) not in (1, channels):
         raise Unsupported(f"{len(w.scales)} weight scales for {channels} channels: damaged model")
     pairs = [fx.quantize_multiplier(float(x.scale) * float(s) / y) for s in w.scales]
     return pairs if len(set(pairs)) > 1 else pairs[:1]
@@ -173,7 +168,7 @@ def _emit_conv(
     patch = rows.k * columns.k * depth
     macs = batch * rows.out * columns.out * out_c * patch
     scratch = None
-    if not depthwise and not _patch_in_place(rows, columns, groups):
+    if kind == "b" and not depthwise and not _patch_in_place(rows, columns, groups):
         scratch = low.new_buffer(patch * ITEMSIZE[kind])
     fields = {
         "in": low.place(x),

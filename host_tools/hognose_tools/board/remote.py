@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Runs code on a board whose files are on the host: nothing is written to its flash.
+
+mpremote mounts a folder of the host, and the board imports library and native module from there.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import hognose
+
+from ..errors import UserError
+from . import device_run, install
+from .connection import BoardError, Connection, the_port
+
+# Small reads: a serial port without flow control loses what does not fit its buffer.
+_RUN = """
+from device_run import Model, run
+import os, sys, uctypes
+
+class Source:
+    def __init__(self, name):
+        self.file = open(name, "rb")
+    def readinto(self, buffer):
+        size = len(bytes(buffer))
+        view = memoryview(uctypes.bytearray_at(uctypes.addressof(buffer), size))
+        for at in range(0, size, 128):
+            if not self.file.readinto(view[at : at + 128]):
+                return at
+        return size
+
+hog = bytearray(os.stat("model.hog")[6])
+Source("model.hog").readinto(hog)
+with open("sink", "wb") as sink:
+    run(Model(hog, engine={engine!r}), {mode!r}, Source("source"), sink, lambda: sys.stdout.write("."))
+"""
+
+
+def run(
+    port: str | None, hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]
+) -> bytes:
+    """Samples through a model on the board; the same as on any other rung (see device_run)."""
+
+    def heard(data: bytes) -> None:
+        for _ in range(data.count(b".")):
+            done()
+
+    files = {
+        "model.hog": hog,
+        "source": source,
+        "sink": b"",
+        "device_run.py": Path(device_run.__file__).read_bytes(),
+    }
+    return execute(port, files, engine, _RUN.format(engine=engine, mode=mode), heard)["sink"]
+
+
+def execute(
+    port: str | None,
+    files: dict[str, bytes],
+    engine: str,
+    code: str,
+    heard: Callable[[bytes], object] | None = None,
+) -> dict[str, bytes]:
+    """Runs `code` on the board, in a folder with `files`, the library and the native module of `engine`.
+
+    `heard` is called with what it prints. Returns the files as they are afterwards. The board's own app
+    starts anew when all is done.
+    """
+    link = Connection(the_port(port))
+    try:
+        board = install.examine(link)
+        if board.implementation != "micropython":
+            raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for path, data in (_library(board, engine) | files).items():
+                target = folder / path
+                target.parent.mkdir(exist_ok=True)
+                target.write_bytes(data)
+            link.restart()  # for a heap that nothing has touched
+            with link.mounted(folder) as mount:
+                setup = f"import os, sys\nos.chdir({mount!r})\nsys.path.insert(0, {mount!r})\n"
+                link.exec(setup + code, consumer=heard, silence=None)
+            return {path: (folder / path).read_bytes() for path in files}
+    except BoardError as e:
+        raise UserError(f"the board on {link.port} says: {e}") from e
+    finally:
+        with contextlib.suppress(UserError):
+            link.start()
+        link.close()
+
+
+def _library(board: install.Facts, engine: str) -> dict[str, bytes]:
+    package = Path(hognose.__file__).parent
+    library = {f"hognose/{path.name}": path.read_bytes() for path in package.glob("*.py")}
+    if engine == "native" and not board.builtin_engine:
+        library["_hognose.mpy"] = install.native_module(board)
+    return library
