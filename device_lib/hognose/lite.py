@@ -12,7 +12,7 @@
     interpreter.invoke()
     interpreter.get_tensor(o)
 
-A `.tflite` needs a firmware with the module `tflm`; a `.hog` runs on any. Tensors are nested lists of numbers.
+A `.tflite` needs a firmware with the module `tflm`; a `.hog` runs on any. Tensors are nested lists.
 """
 
 from array import array
@@ -90,7 +90,9 @@ class Interpreter:
         if signature_key is None and len(signatures) == 1:
             signature_key = list(signatures)[0]
         if signature_key not in signatures:
-            raise ValueError("no signature %s: the model has %s" % (signature_key, ", ".join(signatures) or "none"))
+            raise ValueError(
+                "no signature %s: the model has %s" % (signature_key, ", ".join(signatures) or "none")
+            )
         return SignatureRunner(self, *signatures[signature_key])
 
     def _find(self, index, tensors, what):
@@ -138,7 +140,9 @@ class _Tensor:
         self.nbytes = tensor.nbytes
         self.typecode = "B" if tensor.dtype == "bool" else tensor.typecode
         if not self.typecode:
-            raise ValueError("%s is of type %s, which Python has no numbers for" % (tensor.name, tensor.dtype))
+            raise ValueError(
+                "%s is of type %s, which Python has no numbers for" % (tensor.name, tensor.dtype)
+            )
         self.values = array(self.typecode, bytes(tensor.nbytes))
 
     def details(self):
@@ -166,6 +170,8 @@ class _Tensor:
                 self._check(_flatten(value, self.values, 0), self.size, "values")
             except IndexError:
                 self._check("more", self.size, "values")
+            except TypeError:
+                raise TypeError("%s takes numbers of type %s" % (self.name, self.dtype))
         else:
             raw = bytes(value)
             self._check(len(raw), self.nbytes, "bytes")
@@ -174,7 +180,8 @@ class _Tensor:
     def _check(self, given, expected, what):
         if given != expected:
             raise ValueError(
-                "%s takes %s %s in the shape %s, given are %s" % (self.name, expected, what, self.shape, given)
+                "%s takes %s %s in the shape %s, given are %s"
+                % (self.name, expected, what, self.shape, given)
             )
 
     def nest(self):
@@ -220,7 +227,7 @@ def _describe(tensors, names, index):
 
 
 def _open(source):
-    """What runs the model: TFLM for a `.tflite`, or a `.hog` that carries one; `Model` for any other `.hog`."""
+    """What runs the model: TFLM for a `.tflite` or a `.hog` that carries one, `Model` for any other."""
     content = _read(source) if isinstance(source, str) else memoryview(source)
     if tflm:
         tflite = flatbuffer(content)
@@ -237,7 +244,8 @@ def _interpreter(tflite):
     except ValueError as e:
         if "address" not in e.args[0]:
             raise
-    return tflm.Interpreter(bytearray(tflite))  # TFLM reads words in place: what lies at an odd address is copied
+    # TFLM reads words in place: what lies at an odd address is copied.
+    return tflm.Interpreter(bytearray(tflite))
 
 
 def _read(path):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""TFLite Micro as an engine of `Model`: for a `.tflite`, or a `.hog` that carries one, where the firmware has `tflm`."""
+"""TFLite Micro as an engine of `Model`, where the firmware has it: for a `.tflite` or a `.hog` that carries one."""
 
 import struct
 
@@ -24,7 +24,8 @@ def flatbuffer(file):
     if bytes(file[:4]) != b"HOGN" or len(file) < hogfile.HEADER_SIZE:
         return None
     version, sections, length, crc = struct.unpack_from("<HHII", file, 4)
-    if length != len(file) or sections > 16 or len(file) < hogfile.HEADER_SIZE + hogfile.ENTRY_SIZE * sections:
+    table_end = hogfile.HEADER_SIZE + hogfile.ENTRY_SIZE * sections
+    if length != len(file) or sections > 16 or len(file) < table_end:
         return None  # the native engine says what is wrong
     try:
         offset, size = hogfile.section(file, b"TFLM")

@@ -12,30 +12,39 @@ from hognose_tools.oracle import Oracle
 from tflite_builder import Builder
 
 
-def close_calls(good: tuple[int, int], bad: tuple[int, int], chance: np.random.Generator) -> list[int]:
+def scaled(x: np.ndarray, multiplier: int, shift: int) -> np.ndarray:
+    """fixedpoint.mbqm on int64 arrays of numbers that do not overflow."""
+    high = ((x << max(shift, 0)) * multiplier + (1 << 30)) >> 31
+    right = max(-shift, 0)
+    mask = (1 << right) - 1
+    return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0))
+
+
+def close_calls(good: tuple[int, int], bad: tuple[int, int], chance: np.random.Generator) -> np.ndarray:
     """Accumulators that two multipliers scale to different int8 values, at most four."""
     limit = int(min(120 * 2.0**31 / good[0] * 2.0 ** -good[1], 2**30))
-    tries = chance.integers(-limit, limit + 1, 20000)
-    return [int(a) for a in tries if mbqm(int(a), *good) != mbqm(int(a), *bad)][:4]
+    tries = chance.integers(-limit, limit + 1, 200_000)
+    assert scaled(tries[:1], *good)[0] == mbqm(int(tries[0]), *good)
+    return tries[scaled(tries, *good) != scaled(tries, *bad)][:4]
 
 
 def test_scales_are_multiplied_in_double_precision():
     """The product of input and weight scale, rounded to float32, is off in rare cases."""
     chance = np.random.default_rng(0)
     compared = 0
-    for _ in range(40):
+    for _ in range(300):
         sx, sw, sy = (
             np.float32(2.0 ** chance.uniform(low, high)) for low, high in ((-8, 1), (-10, -2), (-8, 1))
         )
         double = quantize_multiplier(float(sx) * float(sw) / float(sy))
         single = quantize_multiplier(float(sx * sw) / float(sy))
-        accumulators = close_calls(double, single, chance) if double != single else []
-        if not accumulators:
+        accumulators = close_calls(double, single, chance) if double != single else np.array([])
+        if not len(accumulators):
             continue
         b = Builder()
         x = b.tensor((1, 4), "int8", scale=float(sx))
         w = b.const(np.zeros((len(accumulators), 4), np.int8), scale=float(sw))
-        bias = b.const(np.array(accumulators, np.int32), scale=float(sx * sw))
+        bias = b.const(accumulators.astype(np.int32), scale=float(sx * sw))
         y = b.tensor((1, len(accumulators)), "int8", scale=float(sy))
         b.op("FULLY_CONNECTED", [x, w, bias], y)
         tflite = b.build([x], [y])

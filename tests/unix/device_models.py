@@ -74,9 +74,9 @@ def classifier() -> bytes:
     b.op("CONV_2D", [image, w, bias], y, version=3, padding="SAME", activation="RELU", **strides)
     z = b.tensor((1, 8), "int8", scale=0.05, zero_point=-128)
     b.op("MEAN", [y, b.const(np.array([1, 2], np.int32))], z, version=2, keep_dims=False)
-    logits = _dense(b, rng, z, 3, scale=0.1, zero_point=0)
+    logits = _dense(b, rng, z, 3, scale=0.2, zero_point=-60)
     out = b.tensor((1, 3), "int8", scale=1 / 256, zero_point=-128, name="probabilities")
-    b.op("SOFTMAX", [logits], out, version=2, beta=1.0)
+    b.op("SOFTMAX", [logits], out, version=2, beta=0.25)
     return b.build([x], [out])
 
 

@@ -39,16 +39,18 @@ def main(folder: Path) -> None:
         header.parent.mkdir(parents=True, exist_ok=True)
         header.write_text(f'#include "{HERE / "tflm_wheel.h"}"\n')
     cc = os.environ.get("CC", "cc")
-    undefined = subprocess.run(["nm", "-D", "--undefined-only", runtime], check=True, capture_output=True, text=True)
-    names = [line.split()[-1] for line in undefined.stdout.splitlines()]
-    symbols = [n for n in names if n.startswith(("Py", "_Py"))]
-    (folder / "python.s").write_text(
-        ".bss\n" + "".join(f".globl {n}\n{n}: .skip 16\n" for n in symbols) + '.section .note.GNU-stack,""\n'
-    )
-    subprocess.run([cc, "-shared", "-nostdlib", "-o", folder / "libpython.so", folder / "python.s"], check=True)
-    subprocess.run([cc, "-O1", "-c", "-o", folder / "stderr.o", HERE / "stderr.c"], check=True)
+    undefined = _run("nm", "-D", "--undefined-only", runtime).splitlines()
+    names = [name for name in (line.split()[-1] for line in undefined) if name.startswith(("Py", "_Py"))]
+    places = "".join(f".globl {name}\n{name}: .skip 16\n" for name in names)
+    (folder / "python.s").write_text(f'.bss\n{places}.section .note.GNU-stack,""\n')
+    _run(cc, "-shared", "-nostdlib", "-o", folder / "libpython.so", folder / "python.s")
+    _run(cc, "-O1", "-c", "-o", folder / "stderr.o", HERE / "stderr.c")
     parts = " ".join(str(p) for p in (folder / "stderr.o", runtime, folder / "libpython.so"))
     (folder / "libtensorflow-microlite.a").write_text(f"INPUT({parts})\n")
+
+
+def _run(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 if __name__ == "__main__":
