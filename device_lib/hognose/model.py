@@ -16,6 +16,7 @@ from . import hogfile
 
 _NEST = (list, tuple)
 _NUMBER = (int, float)
+_NO_BUFFER = (list, tuple, str)  # a str is one for MicroPython
 _DTYPES = {"b": "int8", "f": "float32"}
 # By (sys.implementation._mpy >> 10) & 15.
 _ARCHITECTURES = (
@@ -232,7 +233,9 @@ class Model:
     # Inputs and outputs.
 
     def _write(self, i, window):
-        if not isinstance(window, _NEST) and not isinstance(window, str):  # MicroPython's str is a buffer
+        if isinstance(window, _NEST) and len(window) == 1 and not isinstance(window[0], _NUMBER):
+            window = window[0]  # as OpenMV has it: a list of one input
+        if not isinstance(window, _NO_BUFFER):
             try:
                 return self._engine.write(self._state, self._arena, i, window)
             except ValueError:
@@ -245,7 +248,7 @@ class Model:
             numbers = self._numbers[i] = array("f", bytes(4 * n))
             self.ram += 4 * n
         try:
-            given = _flatten((window,) if isinstance(window, _NUMBER) else window, numbers, 0)
+            given = _flatten(window, numbers, 0)
         except IndexError:
             given = _count(window)
         except TypeError:
@@ -357,21 +360,27 @@ def _describe_tensor(t):
 def _flatten(x, numbers, at):
     """Copies a nest of numbers to the array from `at` on; returns where it ended. Lists need no memory."""
     if not isinstance(x, _NEST):
+        if isinstance(x, str):
+            raise TypeError("not a number")
         try:
-            x = None if isinstance(x, str) else iter(x)
+            x = iter(x)
         except TypeError:
-            x = None
-    if x is None:
-        raise TypeError("not a number")
+            numbers[at] = x  # a number, or another TypeError
+            return at + 1
+        for v in x:
+            at = _flatten(v, numbers, at)
+        return at
+    if not x or not isinstance(x[0], _NEST):
+        start = at
+        try:
+            for v in x:
+                numbers[at] = v
+                at += 1
+            return at
+        except TypeError:
+            x = x[at - start :]  # from what is no number on
     for v in x:
-        if isinstance(v, _NEST):
-            at = _flatten(v, numbers, at)
-            continue
-        try:
-            numbers[at] = v
-            at += 1
-        except TypeError:
-            at = _flatten(v, numbers, at)
+        at = _flatten(v, numbers, at)
     return at
 
 

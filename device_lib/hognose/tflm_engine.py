@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""TFLite Micro as an engine of `Model`, where the firmware has it: for a `.tflite` or a `.hog` that carries one."""
+"""TFLite Micro as an engine of `Model`: for a `.tflite`, or a `.hog` that carries one."""
 
 import struct
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose deploy`: library, native module, model and app onto a board, all or none (see board/install.py)."""
+"""`hognose deploy`: library, native module, model and app onto a board, all or none (board/install.py)."""
 
 import argparse
 import ast
@@ -9,19 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import hognose
-
 from . import files
-from .board import connection, install
+from .board import ENGINES, connection, install
 from .board.connection import BoardError, Connection, Link
-from .board.install import Facts
 from .compiler.disassemble import HogFile, disassemble
 from .errors import UserError
 from .progress import bar
 
 TOOLS = ("mpremote", "ampy")
-# RAM that the library takes on the board once it is imported, bytes; measured on an RP2040.
-LIBRARY_RAM = {"native": 20_000, "reference": 60_000}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a further file that the app needs, beside it",
     )
     parser.add_argument("--tool", choices=TOOLS, default="mpremote", help="default: mpremote")
-    parser.add_argument(
-        "--engine", choices=tuple(LIBRARY_RAM), help="default: native; reference on CircuitPython, slow"
-    )
+    parser.add_argument("--engine", choices=ENGINES, help="default: native; reference on CircuitPython, slow")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -87,52 +80,20 @@ def _deploy(
             f"{board.hiding[0]} on the board hides the library in /lib: remove it "
             f"(`mpremote rm -r :{board.hiding[0]}`)"
         )
-    wanted, module = _library(board, engine)
+    library = install.library(board, engine, app.values())
+    wanted = {f"{board.base}/lib/{path}": data for path, data in library.items()}
     wanted[f"{board.base}/{name}"] = hog
     for file, data in app.items():
         wanted[board.app if file == "main.py" else f"{board.base}/{file}"] = data
-    _check_ram(board, name, model, engine, module)
+    install.check_ram(board, model, library)
     plan = install.compare(link, board, wanted)
     with bar("deploy", plan.size, "bytes") as progress:
         install.install(link, board, plan, progress.update)
+    where = ", built in" if engine == "native" and board.builtin_engine else ""
     return (
-        f"{board.machine}, {board.firmware}, {link.port}: {len(plan.files)} files copied ({plan.size:,} bytes), "
-        f"{plan.unchanged} were there; {engine} engine"
-        + (", built in" if engine == "native" and board.builtin_engine else "")
+        f"{board.machine}, {board.firmware}, {link.port}: {len(plan.files)} files copied "
+        f"({plan.size:,} bytes), {plan.unchanged} were there; {engine} engine{where}"
     )
-
-
-def _library(board: Facts, engine: str) -> tuple[dict[str, bytes], int]:
-    """What goes to /lib, and the size of the native module there."""
-    library: dict[str, bytes] = {}
-    if not board.frozen_library:
-        for path in sorted(Path(hognose.__file__).parent.glob("*.py")):
-            if engine == "reference" or path.name != "reference.py":  # its 44 KB are for who needs them
-                library[f"{board.base}/lib/hognose/{path.name}"] = path.read_bytes()
-    if engine == "reference" or board.builtin_engine:
-        return library, 0
-    module = install.native_module(board)
-    library[f"{board.base}/lib/_hognose.mpy"] = module
-    return library, len(module)
-
-
-def _check_ram(board: Facts, name: str, model: HogFile, engine: str, module: int) -> None:
-    """UserError where the board's RAM cannot hold the model. The arena's size is in the file."""
-    parts = {
-        "file": model.size,
-        "arena": model.arena_size,
-        "inputs": sum(4 * p.size for p in model.inputs),
-        "native module": module,
-        "library": 0 if board.frozen_library else LIBRARY_RAM[engine],
-    }
-    need = sum(parts.values())
-    if board.ram_free is not None and need > board.ram_free:
-        listed = ", ".join(f"{part} {size:,}" for part, size in parts.items() if size)
-        raise UserError(
-            f"{name} needs {need:,} bytes of RAM ({listed}), {board.machine} has {board.ram_free:,} free: "
-            "make the model smaller (`hognose inspect` shows its layers), or use firmware with the engine built in "
-            "(native_module/README.md) or a board with more RAM"
-        )
 
 
 # The app.

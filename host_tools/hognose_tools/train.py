@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,17 @@ from .quiet_tensorflow import tensorflow
 if TYPE_CHECKING:
     import keras
 
+BATCH = 16  # examples a step
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="DATA", help=".npz, .ts, a folder of CSV files, or a name: BasicMotions"
     )
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument(
+        "--epochs", type=int, help="passes over the data (default: enough for 1000 steps, 30 at least)"
+    )
     parser.add_argument("--filters", type=int, default=8, help="of the first layer; the network's size")
     parser.add_argument("--seed", type=int, default=1)
     datasets.add_arguments(parser)
@@ -45,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def train(dataset: Dataset, epochs: int = 60, filters: int = 8, seed: int = 1) -> keras.Model:
+def train(dataset: Dataset, epochs: int | None = None, filters: int = 8, seed: int = 1) -> keras.Model:
     """A Keras model float32 [batch, samples, channels] to probabilities [batch, labels].
 
     Its input is in the data's own units: the normalisation is part of the first layer's weights. The
@@ -56,6 +61,8 @@ def train(dataset: Dataset, epochs: int = 60, filters: int = 8, seed: int = 1) -
             f"{dataset.name}: examples of shape {list(dataset.x_train.shape[1:])}; this trains on "
             "[samples, channels]; for others make a Keras model of your own and use `hognose quantize`"
         )
+    if epochs is None:  # few examples make few steps an epoch
+        epochs = max(30, math.ceil(1000 / math.ceil(len(dataset.x_train) / BATCH)))
     if epochs < 1 or filters < 1:
         raise UserError("--epochs and --filters are at least 1")
     tf = tensorflow()
@@ -78,7 +85,7 @@ def train(dataset: Dataset, epochs: int = 60, filters: int = 8, seed: int = 1) -
         model.fit(
             ((dataset.x_train - mean) / deviation).astype(np.float32),
             dataset.y_train,
-            batch_size=16,
+            batch_size=BATCH,
             epochs=epochs,
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=step)],

@@ -168,6 +168,8 @@ static void read_tensor(tflite_t *m, uint32_t at, tflite_tensor_t *t) {
     tflite_vector_t scale = quantization ? vector(m, quantization, QUANTIZATION_SCALE, 4) : none;
     tflite_vector_t zero_point = quantization ? vector(m, quantization, QUANTIZATION_ZERO_POINT, 8) : none;
     t->variable = number(m, at, TENSOR_VARIABLE, 1, 0) != 0;
+    tflite_vector_t d = data(m, at);
+    t->data = d.count ? m->bytes + d.at : NULL;
     if (t->type >= TYPES || shape.count > 8) {
         m->bad = true;
     }
@@ -299,7 +301,29 @@ static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_v
     }
     check_options(m, operator);
     vector(m, operator, OPERATOR_CUSTOM, 1);
-    return NULL;
+    tflite_code_t code;
+    tflite_code(m, number(m, operator, OPERATOR_CODE, 4, 0), &code);
+    tflite_operator_t op = {operator, in.count, out.count, tensors};
+    return m->bad || tflite_shapes_fit(m, &op, code.builtin) ? NULL : "the shapes or types of its tensors do not fit";
+}
+
+bool tflite_operand(tflite_t *m, const tflite_operator_t *op, bool output, uint32_t k, tflite_tensor_t *tensor) {
+    tflite_vector_t v = vector(m, op->at, output ? OPERATOR_OUTPUTS : OPERATOR_INPUTS, 4);
+    int32_t index = k < v.count ? integer(m, v, k) : -1;
+    memset(tensor, 0, sizeof(*tensor));
+    if (index >= 0) {
+        read_tensor(m, element(m, op->tensors, (uint32_t)index), tensor);
+    }
+    return index >= 0;
+}
+
+int tflite_options_type(tflite_t *m, const tflite_operator_t *op) {
+    return (int)number(m, op->at, OPERATOR_OPTIONS_TYPE, 1, 0);
+}
+
+int32_t tflite_option(tflite_t *m, const tflite_operator_t *op, unsigned id, unsigned size, int32_t otherwise) {
+    uint32_t table = child(m, op->at, OPERATOR_OPTIONS);
+    return table ? (int32_t)number(m, table, id, size, (uint32_t)otherwise) : otherwise;
 }
 
 static const char *check_graph(tflite_t *m, uint32_t graph) {

@@ -44,6 +44,7 @@ typedef struct {
     uint32_t scales;            // number of scales: more than one is per channel
     int32_t quantized_dimension;
     const uint8_t *all_scales;  // float each
+    const uint8_t *data;        // of a constant, else NULL
     bool variable;
 } tflite_tensor_t;
 
@@ -52,6 +53,12 @@ typedef struct {
     int version;
     const char *custom;         // name, terminated, or NULL
 } tflite_code_t;
+
+typedef struct {
+    uint32_t at;                // the operator's table
+    uint32_t inputs, outputs;
+    tflite_vector_t tensors;    // of its subgraph
+} tflite_operator_t;
 
 // Opens the file and checks it all. Returns NULL, or what is wrong in words.
 const char *tflite_check(tflite_t *m, const void *bytes, size_t size);
@@ -76,6 +83,13 @@ void tflite_operator(tflite_t *m, uint32_t k, tflite_code_t *code);
 // Signature i: its key, and its number of inputs or outputs; name and tensor index of each.
 const char *tflite_signature(tflite_t *m, uint32_t i, uint32_t *length, uint32_t *inputs, uint32_t *outputs);
 const char *tflite_signature_io(tflite_t *m, uint32_t i, bool output, uint32_t k, uint32_t *length, uint32_t *tensor);
+
+// For the check itself: input or output k of an operator, false where it is left out; the type of its
+// options (BuiltinOptions) and a field of them; whether the operands' shapes and types go together.
+bool tflite_operand(tflite_t *m, const tflite_operator_t *op, bool output, uint32_t k, tflite_tensor_t *tensor);
+int tflite_options_type(tflite_t *m, const tflite_operator_t *op);
+int32_t tflite_option(tflite_t *m, const tflite_operator_t *op, unsigned id, unsigned size, int32_t otherwise);
+bool tflite_shapes_fit(tflite_t *m, const tflite_operator_t *op, int code);
 
 #ifdef __cplusplus
 }

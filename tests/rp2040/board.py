@@ -107,7 +107,7 @@ class Board:
         return done.stdout
 
     def cut_power(self, *, after_bytes: int = 0, after_flash: int = 0) -> None:
-        """Has the cable pulled later: after so many bytes from the host, or in the midst of that flash operation.
+        """Has the cable pulled later: after so many bytes from the host, or amid that flash operation.
 
         The connection closes and the board starts anew; `wait_for("cut")` tells when. 0: not by this one.
         """
@@ -120,7 +120,7 @@ class Board:
     def wait_for(self, event: str, timeout: float = 60) -> str:
         """Waits until the emulator reports `event`; what it says about it."""
         end = time.monotonic() + timeout
-        seen = []
+        seen: list[str] = []
         while True:
             try:
                 line = self._lines.get(timeout=max(0.0, end - time.monotonic()))

@@ -214,7 +214,7 @@ function translate(fetch, start, longest) {
     const value = m === PC ? pc + 4 : `r${m}`;
     const kind = (op >> 8) & 3;
     if (kind === 3) {
-      if (m === PC) return false;
+      if (m === PC || op & 7) return false;
       const go = jump(`r${m}`);
       emit(`${op & 0x80 ? `r${LR} = ${(pc + 2) | 1}; ` : ''}${go}`);
       open = false;

@@ -10,11 +10,11 @@ import { RP2040 } from './emulator.mjs';
 const CODE = 0x20001000;
 const STACK = 0x20008000;
 
-// What rp2040js 1.4.1 has wrong (flags after shifts by a register and after carries), and a store multiple whose
-// base is in its list, which no compiler emits.
-const register = (op) => op >= 0x4080 && op < 0x4200;
+// What rp2040js 1.4.1 has wrong: flags after shifts by a register and after carries, BLX LR, and a store multiple
+// whose base is in its list.
+const shiftOrCarry = (op) => op >= 0x4080 && op < 0x4200;
 const storesItsBase = (op) => op >> 11 === 24 && op & (1 << ((op >> 8) & 7));
-const excluded = (op) => register(op) || storesItsBase(op);
+const excluded = (op) => shiftOrCarry(op) || op === 0x47f0 || storesItsBase(op);
 
 let seed = 1;
 const random = (n) => {
@@ -44,7 +44,7 @@ function prepare(mcu, { op, second, registers, flags, memory }) {
 
 const state = ({ core, sram }) => JSON.stringify([
   [...core.registers], core.N, core.Z, core.C, core.V, core.cycles,
-  Buffer.from(sram.buffer, 0x7f00, 0x400).toString('latin1'),
+  Buffer.from(sram.buffer, 0x7f00, 0x400).toString('hex'),
 ]);
 
 const [plain, fast] = [machine(), machine()];
@@ -66,16 +66,16 @@ for (let round = 0; round < Number(process.argv[2] ?? 3); round++) {
     };
     prepare(fast, start);
     core.translate(CODE, 1);
-    const { run } = core.blocks[core.index(CODE)];
+    const { run, cycles } = core.blocks[core.index(CODE)];
     if (excluded(op) || !run) continue;
     prepare(plain, start);
     core.loadFlags();
-    fast.core.cycles = run(0, Infinity);
+    fast.core.cycles = run(0, cycles); // once: no cycles are left for a loop
     core.storeFlags();
     if (fast.core.cycles < 0) continue; // left to rp2040js
     plain.core.executeInstruction();
     if (state(plain) === state(fast)) same++;
-    else if (wrong++ < 10) console.log(`${op.toString(16)}:\n  rp2040js ${state(plain).slice(0, 240)}\n  core     ${state(fast).slice(0, 240)}`);
+    else if (wrong++ < 10) console.log(`${op.toString(16)}:\n  rp2040js ${state(plain).slice(0, 200)}\n  core     ${state(fast).slice(0, 200)}`);
   }
 }
 console.log(`${same} the same, ${wrong} not`);

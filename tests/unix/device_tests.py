@@ -280,6 +280,7 @@ def test_no_allocation():
     window, out = array("f", [0.5] * 60), array("f", bytes(12))
     nest = [[0.5, 1, -1.5] for _ in range(20)]
     integers = array("h", [1] * 60)
+    listed = [window]
     pair, outs = [array("f", [0.5] * 32), [0.5, 1.5]], [array("f", bytes(128)), array("f", bytes(128))]
     raw_in, raw_out = content("gestures.in0"), bytearray(3)
     m.predict(nest, out=out)  # the first list makes room for its numbers
@@ -291,6 +292,7 @@ def test_no_allocation():
             m.predict(window, out=out)
             m.predict(nest, out=out)
             m.predict(integers, out=out)
+            m.predict(listed, out=out)
             m.invoke(raw_in, raw_out)
             two.predict(pair, out=outs)
     finally:

@@ -52,7 +52,7 @@ def _rung(on: str) -> Rung:
     name, _, port = on.partition(":")
     if name not in RUNGS or (port and name != "board"):
         raise UserError(f"--on {on}: choose from {', '.join(sorted(RUNGS))}, board:PORT")
-    return functools.partial(RUNGS[name], port=port) if port else RUNGS[name]
+    return functools.partial(_on_board, port=port) if port else RUNGS[name]
 
 
 def _flat(a: np.ndarray, mode: str) -> np.ndarray:

@@ -173,8 +173,8 @@ def _no_answer(port: str, restarts: int, heard: str) -> str:
     signs = sum(heard.count(word) for word in ("Traceback", "soft reboot", "rst:0x", "Guru Meditation"))
     if restarts or signs > 1:
         return (
-            f"the board on {port} restarts again and again (a crash loop): take the sensor off, or remove main.py "
-            "while it runs (`mpremote rm :main.py`); if that fails erase its flash and install MicroPython anew"
+            f"the board on {port} restarts again and again (a crash loop) and does not listen: "
+            "unplug what is wired to it and try again, or erase its flash and install MicroPython anew"
         )
     if heard:
         return f"no MicroPython answers on {port}, something else does: is it the right port?"

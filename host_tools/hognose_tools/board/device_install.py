@@ -5,11 +5,7 @@
 import gc
 import os
 import sys
-
-try:
-    from binascii import a2b_base64  # the host sends binary data so
-except ImportError:
-    a2b_base64 = None
+from binascii import a2b_base64 as a2b_base64  # the host sends binary data so
 
 MARK = "# hognose: the end of a deployment"
 
@@ -41,11 +37,9 @@ def _hash():
 
 def digest(path):
     """A file's hash as (algorithm, bytes), or None where there is no such file."""
-    try:
-        file = open(path, "rb")
-    except OSError:
+    if not exists(path):
         return None
-    with file:
+    with open(path, "rb") as file:
         name, state = _hash()
         buffer = memoryview(bytearray(512))
         while True:
@@ -81,6 +75,7 @@ def facts():
         "flash_block": blocks[0],
         "hiding": [path for path in hiding if exists(path)],
         "builtin_engine": _module("_hognose", []) is not None,
+        "tflm": _module("tflm", []) is not None,
         "frozen_library": frozen and getattr(frozen, "__version__", "?"),
     }
 

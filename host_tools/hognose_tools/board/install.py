@@ -2,16 +2,17 @@
 # Part of hognose: neural networks in MicroPython.
 """Files onto a board, all or none: what `hognose deploy` does, through any Link.
 
-1. What differs from the board's files (by hash) goes to the folder `.hognose` there, each file under a name made
-   from its hash, and its hash is checked on the board. Until now the board has its old files and no others.
+1. What differs from the board's files (by hash) goes to the folder `.hognose` there, each file under a name
+   made from its hash, and its hash is checked on the board. Until now the board has its old files, no others.
 2. A program that renames them all into place, `finish`, is put there, too, and then renamed to main.py.
    That one rename is the point of no return, and littlefs does it whole or not at all.
-3. `finish` runs: now through the REPL or, if the cable is pulled, as main.py at the next boot, over again where it
-   was cut short. Its last rename puts the app's main.py (new or old) back, and it restarts the board.
+3. `finish` runs: now through the REPL or, if the cable is pulled, as main.py at the next boot, over again
+   where it was cut short. Its last rename puts the app's main.py (new or old) back; it restarts the board.
 
-So a boot runs the old app or the new one with all its files. Where only one file is new its own rename is enough.
-What an unfinished copy has left is used by the next deployment. On FAT (pyboard, CircuitPython) a rename over an
-existing file is a removal and a rename: pulled between the two, main.py is missing until the next deployment.
+So a boot runs the old app or the new one with all its files. Where only one file is new its own rename is
+enough. What an unfinished copy has left is used by the next deployment. On FAT (pyboard, CircuitPython) a
+rename over an existing file is a removal and a rename: pulled between the two, main.py is missing until the
+next deployment.
 """
 
 import ast
@@ -19,11 +20,14 @@ import contextlib
 import hashlib
 import zlib
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hognose
+
+from ..compiler.disassemble import HogFile
 from ..errors import UserError
 from . import device_install
 from .connection import BROKEN, BoardError, Link
@@ -51,6 +55,10 @@ ARCHITECTURES = (
 ARM = ARCHITECTURES[4:9]  # each runs the code of those before it
 ABI = (6, 3)
 
+# RAM that the library takes once it is imported, bytes; measured on an RP2040.
+LIBRARY_RAM = 15_000
+REFERENCE_RAM = 42_000
+
 Progress = Callable[[int], object]
 
 
@@ -68,6 +76,7 @@ class Facts:
     flash_block: int
     hiding: list[str]
     builtin_engine: bool
+    tflm: bool
     frozen_library: str | None
 
     @property
@@ -279,13 +288,13 @@ def _guard(link: Link, code: str, *, expression: bool = True) -> Any:
     except BoardError as e:
         if e.errno == ENOSPC:
             raise UserError(
-                f"the file system of the board on {link.port} is full, the app on it is as it was: delete files "
-                "there (`mpremote fs ls`, `mpremote fs rm`) and run the command again"
+                f"the file system of the board on {link.port} is full, the app on it is as it was: "
+                "delete files there (`mpremote fs ls`, `mpremote fs rm`) and run the command again"
             ) from e
         if e.errno == EROFS:
             raise UserError(
-                f"the file system of the board on {link.port} is read-only: CircuitPython's is while the computer "
-                "has its drive, so eject that (or let boot.py call storage.remount); other boards have it mounted so"
+                f"the file system of the board on {link.port} is read-only. CircuitPython's is while the "
+                "computer has its drive: let its boot.py call storage.remount('/', False) and reset it"
             ) from e
         raise UserError(f"the board on {link.port} says: {e}") from e
 
@@ -306,6 +315,43 @@ def _check_flash(facts: Facts, free: int, sizes: list[int]) -> None:
 _HERE = Path(__file__).resolve()
 # Built by `make natmod`: in an installed package, in a checkout.
 _MODULES = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
+
+
+def library(facts: Facts, engine: str, app: Iterable[bytes] = ()) -> dict[str, bytes]:
+    """What the board's /lib has to hold, contents by path. Optional modules go where they are of use."""
+    wanted = {
+        "reference": engine == "reference",
+        "tflm_engine": facts.tflm,
+        "lite": facts.tflm or any(b"hognose.lite" in source for source in app),
+    }
+    files = {}
+    if facts.frozen_library is None:
+        for path in sorted(Path(hognose.__file__).parent.glob("*.py")):
+            if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
+                files[f"hognose/{path.name}"] = path.read_bytes()
+    if engine == "native" and not facts.builtin_engine:
+        files["_hognose.mpy"] = native_module(facts)
+    return files
+
+
+def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes]) -> None:
+    """UserError where the board's RAM cannot hold the model. The arena's size is in the file."""
+    reference = "hognose/reference.py" in library
+    parts = {
+        "file": model.size,
+        "arena": model.arena_size,
+        "inputs": sum(4 * p.size for p in model.inputs),
+        "native module": len(library.get("_hognose.mpy", b"")),
+        "library": (REFERENCE_RAM if reference else LIBRARY_RAM) if facts.frozen_library is None else 0,
+    }
+    need = sum(parts.values())
+    if facts.ram_free is not None and need > facts.ram_free:
+        listed = ", ".join(f"{part} {size:,}" for part, size in parts.items() if size)
+        raise UserError(
+            f"the model needs {need:,} bytes of RAM ({listed}), {facts.machine} has {facts.ram_free:,} free: "
+            "make it smaller (`hognose inspect` shows its layers), or use firmware with the engine built in "
+            "(native_module/README.md), or a board with more RAM"
+        )
 
 
 def native_module(facts: Facts) -> bytes:

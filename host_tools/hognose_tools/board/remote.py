@@ -10,8 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import hognose
-
+from ..compiler.disassemble import HogFile, disassemble
 from ..errors import UserError
 from . import device_run, install
 from .connection import BoardError, Connection, the_port
@@ -54,29 +53,33 @@ def run(
         "sink": b"",
         "device_run.py": Path(device_run.__file__).read_bytes(),
     }
-    return execute(port, files, engine, _RUN.format(engine=engine, mode=mode), heard)["sink"]
+    code = _RUN.format(engine=engine, mode=mode)
+    return execute(port, disassemble(hog), files, engine, code, heard)["sink"]
 
 
 def execute(
     port: str | None,
+    model: HogFile,
     files: dict[str, bytes],
     engine: str,
     code: str,
     heard: Callable[[bytes], object] | None = None,
 ) -> dict[str, bytes]:
-    """Runs `code` on the board, in a folder with `files`, the library and the native module of `engine`.
+    """Runs `code` on the board, in a folder with `files`, the library and the module of `engine`.
 
-    `heard` is called with what it prints. Returns the files as they are afterwards. The board's own app
-    starts anew when all is done.
+    `heard` is called with what it prints. Returns the files as they are afterwards; the board's own app
+    starts anew then. UserError where the board has no RAM for `model`.
     """
     link = Connection(the_port(port))
     try:
         board = install.examine(link)
         if board.implementation != "micropython":
             raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
+        library = install.library(board, engine)
+        install.check_ram(board, model, library)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for path, data in (_library(board, engine) | files).items():
+            for path, data in (library | files).items():
                 target = folder / path
                 target.parent.mkdir(exist_ok=True)
                 target.write_bytes(data)
@@ -91,11 +94,3 @@ def execute(
         with contextlib.suppress(UserError):
             link.start()
         link.close()
-
-
-def _library(board: install.Facts, engine: str) -> dict[str, bytes]:
-    package = Path(hognose.__file__).parent
-    library = {f"hognose/{path.name}": path.read_bytes() for path in package.glob("*.py")}
-    if engine == "native" and not board.builtin_engine:
-        library["_hognose.mpy"] = install.native_module(board)
-    return library

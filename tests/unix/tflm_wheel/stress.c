@@ -201,8 +201,11 @@ static void run_memory(const char *path) {
         if (status == TFLM_ERROR) {
             fail(path, tflm_error(model.t));
         }
-        if (status == TFLM_OK && tflm_invoke(model.t) != TFLM_OK) {
-            fail(path, tflm_error(model.t));
+        if (status == TFLM_OK) {
+            fill_inputs(&model);
+            if (tflm_invoke(model.t) != TFLM_OK) {
+                fail(path, tflm_error(model.t));
+            }
         }
         free(model.arena);
         ++tries;

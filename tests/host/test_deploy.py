@@ -1,0 +1,460 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""`hognose deploy` and `hognose boards` on a board that is a process (see fake_board.py)."""
+
+import json
+import os
+import pty
+import socket
+from pathlib import Path
+
+import hognose
+import numpy as np
+import pytest
+import serial
+from fake_board import ROOT, FakeBoard, PipeLink, Server
+from hognose_tools import cli
+from hognose_tools.board import connection, install
+from hognose_tools.compiler import compile_tflite
+from hognose_tools.errors import UserError
+from tflite_builder import Builder
+
+BUILT = [
+    ROOT / ".build" / "unix-stock" / "micropython",
+    ROOT / ".build" / "natmod" / "x64_6.3" / "_hognose.mpy",
+]
+pytestmark = pytest.mark.skipif(
+    not all(path.exists() for path in BUILT), reason="make unix natmod has built nothing yet"
+)
+
+MAIN = """\
+import hognose
+import helper
+
+model = hognose.Model("dense.hog")
+print(helper.NAME, model.engine, *["%.2f" % y for y in model.predict([1, 2, 3, 4])])
+"""
+CIRCUITPYTHON = ["circuitpython", [9, 2, 1], 0]
+
+
+def dense(columns: int = 4, rows: int = 3, seed: int = 5) -> bytes:
+    """A dense layer as a `.hog`."""
+    b = Builder()
+    x = b.tensor((1, columns), "int8", scale=0.05, zero_point=-5)
+    w = b.const(np.random.default_rng(seed).integers(-127, 128, (rows, columns), np.int8), scale=0.01)
+    y = b.tensor((1, rows), "int8", scale=0.1, zero_point=4)
+    b.op("FULLY_CONNECTED", [x, w, None], y)
+    return compile_tflite(b.build([x], [y]), name="dense").hog
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A model, and an app that needs a module and a data file beside it."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "dense.hog").write_bytes(dense())
+    (folder / "main.py").write_text(MAIN)
+    (folder / "helper.py").write_text("NAME = 'first'\n")
+    (folder / "notes.txt").write_text("not asked for\n")
+    (folder / "data.bin").write_bytes(bytes(range(256)))
+    return folder
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> FakeBoard:
+    return FakeBoard(tmp_path)
+
+
+def deploy(capsys, board: FakeBoard, app: Path, *options: str, code: int = 0) -> str:
+    """What the command says on stdout, or on stderr where it is to fail."""
+    with Server(board) as server:
+        arguments = ["deploy", str(app / "dense.hog"), "--port", server.port, *options]
+        assert cli.main(arguments) == code
+    out, err = capsys.readouterr()
+    if code:
+        assert err.count("\n") == 1 and err.startswith("hognose: "), err
+        return err
+    return out
+
+
+def with_main(app: Path) -> list[str]:
+    return ["--main", str(app / "main.py"), "--add", str(app / "data.bin")]
+
+
+# What arrives.
+
+
+@pytest.mark.parametrize("tool", ["mpremote", "ampy"])
+def test_everything_arrives_and_runs(capsys, board, app, tool):
+    said = deploy(capsys, board, app, *with_main(app), "--tool", tool)
+    files = board.files()
+    for name in ("dense.hog", "main.py", "helper.py", "data.bin"):
+        assert files[f"/{name}"] == (app / name).read_bytes()
+    package = Path(hognose.__file__).parent
+    for name in ("__init__.py", "model.py", "hogfile.py", "window.py"):
+        assert files[f"/lib/hognose/{name}"] == (package / name).read_bytes()
+    assert files["/lib/_hognose.mpy"] == BUILT[1].read_bytes()
+    assert not any("reference" in path or "notes" in path or ".hognose" in path for path in files)
+    assert f"{len(files)} files copied" in said and "native engine" in said
+    numbers = " ".join(f"{y:.2f}" for y in hognose.Model(dense()).predict([1, 2, 3, 4]))
+    assert board.output().splitlines()[0] == f"first native {numbers}"
+
+
+def test_only_what_changed_is_copied(capsys, board, app):
+    deploy(capsys, board, app, *with_main(app))
+    assert "0 files copied (0 bytes)" in deploy(capsys, board, app, *with_main(app))
+    (app / "dense.hog").write_bytes(dense(seed=6))
+    assert "1 files copied" in deploy(capsys, board, app)
+    (app / "helper.py").write_text("NAME = 'second'\n")
+    (app / "data.bin").write_bytes(b"")
+    assert "2 files copied (16 bytes)" in deploy(capsys, board, app, *with_main(app))
+    assert board.output().startswith("second native ")
+    assert board.files()["/data.bin"] == b"" and board.files()["/dense.hog"] == dense(seed=6)
+
+
+def test_app_starts_afterwards(capsys, board, app):
+    with Server(board) as server:
+        assert cli.main(["deploy", str(app / "dense.hog"), "--port", server.port, *with_main(app)]) == 0
+        for _ in range(100):
+            if b"first native" in server.said:
+                return
+            connection.time.sleep(0.05)
+    pytest.fail("main.py did not start")
+
+
+def test_main_that_names_another_model(capsys, board, app):
+    (app / "other.hog").write_bytes(dense())
+    with Server(board) as server:
+        assert cli.main(["deploy", str(app / "other.hog"), "--port", server.port, *with_main(app)]) == 0
+    assert "does not name other.hog" in capsys.readouterr().err
+
+
+def test_an_app_that_runs_is_interrupted(capsys, board, app):
+    board.write("/main.py", "import time\nwhile True:\n    time.sleep(1)\n")
+    deploy(capsys, board, app, *with_main(app))
+    assert board.output().startswith("first native ")
+
+
+def test_engine_in_the_firmware(capsys, tmp_path, app):
+    if not (ROOT / ".build" / "unix" / "micropython").exists():
+        pytest.skip("make unix has built nothing yet")
+    board = FakeBoard(tmp_path, program="unix")
+    assert "native engine, built in" in deploy(capsys, board, app, *with_main(app))
+    assert "/lib/_hognose.mpy" not in board.files()
+    assert board.output().startswith("first native ")
+
+
+def test_circuitpython_gets_the_reference_engine(capsys, tmp_path, app):
+    board = FakeBoard(tmp_path, implementation=CIRCUITPYTHON, fs="fat", sha256=False)
+    said = deploy(capsys, board, app, *with_main(app))
+    assert "CircuitPython 9.2.1" in said and "reference engine" in said
+    files = board.files()
+    assert files["/code.py"] == MAIN.encode()
+    assert "/lib/hognose/reference.py" in files and "/main.py" not in files
+    assert not any(path.endswith(".mpy") for path in files)
+    assert "0 files copied" in deploy(capsys, board, app, *with_main(app))
+    # The unix port runs main.py, not code.py.
+    board.write("/main.py", MAIN)
+    assert board.output().startswith("first reference ")
+
+
+def test_only_pyserial_ports_that_hashlib_lacks(capsys, tmp_path, app):
+    board = FakeBoard(tmp_path, sha256=False)
+    deploy(capsys, board, app, *with_main(app))
+    assert "0 files copied" in deploy(capsys, board, app, *with_main(app))
+
+
+# What is refused, before anything is copied.
+
+
+def refused(capsys, board: FakeBoard, app: Path, *words: str) -> None:
+    before = board.files()
+    error = deploy(capsys, board, app, *with_main(app), code=2)
+    for word in words:
+        assert word in error
+    assert board.files() == before
+
+
+def test_too_big_for_the_flash(capsys, tmp_path, app):
+    board = FakeBoard(tmp_path, blocks=24)
+    refused(capsys, board, app, "flash has", "are needed", "delete files")
+
+
+def test_too_big_for_the_ram(capsys, tmp_path, app):
+    (app / "dense.hog").write_bytes(dense(1000, 400))
+    board = FakeBoard(tmp_path)
+    refused(capsys, board, app, "bytes of RAM", "file 4", "free")
+
+
+def test_no_native_modules(capsys, tmp_path, app):
+    board = FakeBoard(tmp_path, implementation=["micropython", [1, 25, 0], 6])
+    refused(capsys, board, app, "cannot load native modules", "--engine reference")
+    deploy(capsys, board, app, *with_main(app), "--engine", "reference")
+    assert "/lib/hognose/reference.py" in board.files()
+
+
+@pytest.mark.parametrize(
+    ("mpy", "words"),
+    [
+        (2 << 10 | 2 << 8 | 6, "install MicroPython 1.23 or later"),
+        (9 << 10 | 3 << 8 | 6, "no native module for xtensa"),
+        (0xABC << 16 | 2 << 10 | 2 << 8 | 6, "install MicroPython 1.23"),  # newer versions have bits above
+    ],
+)
+def test_module_that_does_not_fit(capsys, tmp_path, app, mpy, words):
+    refused(capsys, FakeBoard(tmp_path, implementation=["micropython", [1, 22, 2], mpy]), app, words)
+
+
+def test_module_that_is_not_built(capsys, monkeypatch, tmp_path, board, app):
+    monkeypatch.setattr(install, "_MODULES", (tmp_path / "nowhere",))
+    refused(capsys, board, app, "make natmod ARCH=x64")
+
+
+def test_library_that_is_hidden(capsys, board, app):
+    board.write("/_hognose.mpy", "an older one")
+    refused(capsys, board, app, "/_hognose.mpy on the board hides")
+
+
+@pytest.mark.parametrize("implementation", [None, CIRCUITPYTHON])
+def test_read_only_file_system(capsys, tmp_path, app, implementation):
+    settings = {"implementation": implementation} if implementation else {}
+    board = FakeBoard(tmp_path, **settings)
+    board.files()  # makes the file system
+    board.settings["readonly"] = True
+    refused(capsys, board, app, "read-only", "storage.remount")
+
+
+def test_file_system_that_becomes_full(capsys, monkeypatch, tmp_path, app):
+    board = FakeBoard(tmp_path, blocks=24)
+    board.write("/main.py", "print('old')")
+    monkeypatch.setattr(install, "_check_flash", lambda *_: None)
+    refused(capsys, board, app, "is full", "as it was")
+    assert board.output().startswith("old")
+
+
+def test_app_that_is_no_python(capsys, board, app):
+    (app / "helper.py").write_text("NAME = \n")
+    refused(capsys, board, app, "helper.py, line 1")
+
+
+def test_file_that_is_no_model(capsys, board, app):
+    (app / "dense.hog").write_bytes(b"nothing of the kind")
+    deploy(capsys, board, app, code=2)
+
+
+# Ports.
+
+
+def port_error(capsys, port: str, app: Path, *options: str) -> str:
+    assert cli.main(["deploy", str(app / "dense.hog"), "--port", port, *options]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("tool", ["mpremote", "ampy"])
+def test_no_such_port(capsys, app, tool):
+    assert "there is no port /dev/nosuch" in port_error(capsys, "/dev/nosuch", app, "--tool", tool)
+    assert "cannot open socket://127.0.0.1:1" in port_error(
+        capsys, "socket://127.0.0.1:1", app, "--tool", tool
+    )
+    assert "is no port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
+
+
+@pytest.mark.parametrize("tool", ["mpremote", "ampy"])
+def test_busy_port(capsys, app, tool):
+    master, slave = pty.openpty()
+    try:
+        with serial.Serial(os.ttyname(slave), exclusive=True):
+            assert "is busy: close what uses it" in port_error(capsys, os.ttyname(slave), app, "--tool", tool)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_no_board(capsys, monkeypatch, app):
+    monkeypatch.setattr(connection, "usb_ports", list)
+    assert cli.main(["deploy", str(app / "dense.hog")]) == 2
+    assert "no board is plugged in" in capsys.readouterr().err
+    monkeypatch.setattr(connection, "usb_ports", lambda: ["/dev/a", "/dev/b"])
+    assert cli.main(["deploy", str(app / "dense.hog")]) == 2
+    assert "choose one with --port: /dev/a, /dev/b" in capsys.readouterr().err
+
+
+def test_something_else_on_the_port(capsys, monkeypatch, app):
+    monkeypatch.setattr(connection, "PATIENCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and says nothing
+        port = f"socket://127.0.0.1:{silent.getsockname()[1]}"
+        assert "no MicroPython answers" in port_error(capsys, port, app)
+
+
+def test_board_in_a_crash_loop(capsys, monkeypatch, board, app):
+    monkeypatch.setattr(connection, "PATIENCE", 1)
+    board.write("/main.py", "print('boom')")
+    board.settings["restarts"] = True
+    with Server(board) as server:
+        assert "a crash loop" in port_error(capsys, server.port, app)
+        assert server.started > 2
+    board.settings["restarts"] = False
+    assert board.output().startswith("boom")
+
+
+def test_board_that_stops_crashing(capsys, monkeypatch, board, app):
+    """The command is patient: it catches the board between two restarts."""
+    board.write("/main.py", "1 / 0")
+    board.settings["restarts"] = True
+    with Server(board) as server:
+        connection.serial.serial_for_url(server.port).close()
+        board.settings["restarts"] = False
+        assert cli.main(["deploy", str(app / "dense.hog"), "--port", server.port, *with_main(app)]) == 0
+    assert board.output().startswith("first native ")
+
+
+# The cable is pulled.
+
+OLD = {
+    "/main.py": b"import a, b\nprint(1, a.N, b.N)\n",
+    "/a.py": b"N = 1",
+    "/b.py": b"N = 1",
+    "/c.txt": b"same",
+}
+NEW = {
+    "/main.py": b"import a, b\nprint(2, a.N, b.N)\n",
+    "/a.py": b"N = 2",
+    "/b.py": b"N = 2",
+    "/c.txt": b"same",
+}
+NEW["/lib/x/large.py"] = b"# padding\n" * 900
+NEW_BUT_MAIN = {**NEW, "/main.py": OLD["/main.py"]}
+
+
+def put(link: PipeLink, files: dict[str, bytes]) -> install.Plan:
+    """A deployment without command line and model."""
+    facts = install.examine(link)
+    plan = install.compare(link, facts, files)
+    install.install(link, facts, plan, lambda n: None)
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("fs", "new", "said"),
+    [("lfs2", NEW, "2 2 2"), ("lfs2", NEW_BUT_MAIN, "1 2 2"), ("fat", NEW, "2 2 2")],
+    ids=["littlefs", "littlefs, main.py stays", "fat"],
+)
+def test_power_cut_at_each_write_to_the_flash(tmp_path, fs, new, said, record_property):
+    """At each write of a whole deployment; afterwards the board boots, and the next deployment ends it."""
+    first = FakeBoard(tmp_path, fs=fs, blocks=128)
+    put(PipeLink(first), OLD)
+    before = first.image.read_bytes()
+    outcomes = {"old": 0, "new": 0, "no app": 0}
+    for cut in range(1, 10_000):
+        first.image.write_bytes(before)
+        link = PipeLink(first, cut=cut)
+        try:
+            put(link, new)
+        except UserError:
+            pass
+        else:
+            break
+        finally:
+            link.close()
+        booted = first.output().splitlines()[0]
+        outcomes[{"1 1 1": "old", said: "new", "MicroPython": "no app"}[booted]] += 1
+        if fs == "lfs2":
+            assert booted != "MicroPython"
+        link = PipeLink(first)
+        put(link, new)
+        link.close()
+        assert first.output().splitlines()[0] == said
+        assert first.files() == new
+    assert cut >= 50 and outcomes["old"] and outcomes["new"], outcomes
+    assert outcomes["no app"] <= 5  # FAT has no rename over an existing file: see install.py
+    record_property("power cuts", {**outcomes, "points": cut - 1})
+
+
+@pytest.mark.parametrize("at", [200, 6_000, 12_000, 20_000, 40_000])
+def test_cable_pulled_on_the_way(capsys, board, app, at):
+    """Through mpremote's transport, after so many bytes."""
+    deploy(capsys, board, app, *with_main(app))
+    (app / "dense.hog").write_bytes(dense(rows=40, columns=400))
+    (app / "helper.py").write_text("NAME = 'second'\n" + "# padding\n" * 3000)
+    (app / "main.py").write_text(MAIN.replace("[1, 2, 3, 4]", "[1] * 400"))
+    with Server(board, bytes_until_cut=at) as server:
+        assert cli.main(["deploy", str(app / "dense.hog"), "--port", server.port, *with_main(app)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "broke" in error or "crash loop" in error
+    assert board.output().startswith("first native ")
+    deploy(capsys, board, app, *with_main(app))
+    assert board.output().startswith("second native ")
+
+
+def test_an_interrupted_copy_goes_on_where_it_was(tmp_path):
+    board = FakeBoard(tmp_path)
+    files = {f"/{i}.bin": bytes([i]) * 5000 for i in range(4)}
+    facts = install.examine(link := PipeLink(board))
+    stage = install._Stage(link, facts, files)
+    stage.prepare()
+    stage.copy("/0.bin", lambda n: None)
+    stage.copy("/1.bin", lambda n: None)
+    link.close()
+    stage = install._Stage(link := PipeLink(board), facts, files)
+    install.examine(link)
+    stage.prepare()
+    assert len(stage.missing()) == 2
+    put(link, files)
+    link.close()
+    assert board.files() == files
+
+
+# Boards and models on them.
+
+
+def test_boards(capsys, board):
+    with Server(board) as server:
+        assert cli.main(["boards", "--port", server.port, "--port", "/dev/nosuch", "--json"]) == 0
+        found, missing = json.loads(capsys.readouterr().out)
+        assert found["port"] == server.port and found["architecture"] == "x64"
+        assert found["implementation"] == "micropython" and found["version"].count(".") == 2
+        assert 100_000 < found["ram_free"] < 500_000 and 900_000 < found["flash_free"] <= 1 << 20
+        assert "there is no port" in missing["error"]
+        assert cli.main(["boards", "--port", server.port]) == 0
+        header, row = capsys.readouterr().out.splitlines()
+        assert header.split()[:2] == ["port", "board"] and row.startswith(server.port) and "x64" in row
+
+
+def test_boards_without_any(capsys, monkeypatch):
+    monkeypatch.setattr(connection, "usb_ports", list)
+    assert cli.main(["boards"]) == 0
+    assert capsys.readouterr().out == "no board is plugged in\n"
+    assert cli.main(["boards", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("raw", [True, False])
+def test_run_on_board(capsys, board, app, tmp_path, engine, raw):
+    x = np.random.default_rng(1).integers(-100, 100, (5, 1, 4)).astype(np.int8 if raw else np.float32)
+    np.savez(tmp_path / "in.npz", **{"0": x})
+    common = [
+        "run",
+        str(app / "dense.hog"),
+        "--inputs",
+        str(tmp_path / "in.npz"),
+        *(["--raw"] if raw else []),
+    ]
+    before = board.files()
+    with Server(board) as server:
+        on = ["--outputs", str(tmp_path / "board.npz"), "--on", f"board:{server.port}", "--engine", engine]
+        assert cli.main([*common, *on]) == 0
+    assert cli.main([*common, "--outputs", str(tmp_path / "here.npz")]) == 0
+    there, here = np.load(tmp_path / "board.npz")["0"], np.load(tmp_path / "here.npz")["0"]
+    assert there.dtype == here.dtype and there.tobytes() == here.tobytes()
+    assert board.files() == before, "nothing is written to the board"
+
+
+def test_unknown_rung(capsys, app, tmp_path):
+    np.savez(tmp_path / "in.npz", **{"0": np.zeros((1, 4), np.float32)})
+    arguments = ["run", str(app / "dense.hog"), "--inputs", str(tmp_path / "in.npz"), "--outputs", "x.npz"]
+    for on in ("moon", "unix:1"):
+        assert cli.main([*arguments, "--on", on]) == 2
+        assert "choose from board, cpython" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""What the README says is what happens: its commands are run, its board code, too."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hognose_tools import board
+from hognose_tools.errors import UserError
+from tflite_builder import Builder
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def indented(text: str, start: str) -> list[str]:
+    """The lines of the indented block that has a line starting with `start`."""
+    for block in re.findall(r"(?:^    .*\n)+", text, re.MULTILINE):
+        lines = [line[4:] for line in block.splitlines()]
+        if any(line.startswith(start) for line in lines):
+            return lines
+    raise AssertionError(f"the README has no block with {start}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the gesture.tflite that the README speaks of: three classes, int8."""
+    b = Builder()
+    x = b.tensor((1, 50, 6), "int8", scale=0.2)
+    flat = b.tensor((1, 300), "int8", scale=0.2)
+    b.op("RESHAPE", [x], flat, new_shape=np.array([1, 300], np.int32))
+    w = b.const(np.random.default_rng(0).integers(-127, 128, (3, 300), np.int8), scale=0.01)
+    logits, y = b.tensor((1, 3), "int8", scale=0.3), b.tensor((1, 3), "int8", scale=1 / 256, zero_point=-128)
+    b.op("FULLY_CONNECTED", [flat, w, None], logits)
+    b.op("SOFTMAX", [logits], y, beta=1.0)
+    path = tmp_path_factory.mktemp("readme")
+    (path / "gesture.tflite").write_bytes(b.build([x], [y]))
+    return path
+
+
+def test_commands(folder):
+    commands = [c for c in indented(README, ".venv/bin/hognose") if c.startswith(".venv/bin/hognose")]
+    assert len(commands) >= 3
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        if "unix" in words:
+            try:
+                board.micropython()
+            except UserError as e:
+                pytest.skip(str(e))
+        call = [sys.executable, "-m", "hognose_tools", *words[1:]]
+        result = subprocess.run(call, cwd=folder, capture_output=True, text=True)
+        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+    assert (folder / "gesture.hog").exists()
+
+
+def test_board_code(folder):
+    """The lines for the board, in MicroPython, after the commands."""
+    test_commands(folder)
+    code = "\n".join(["window = [0.5] * 300", *indented(README, "import hognose")])
+    (folder / "app.py").write_text(code)
+    result = subprocess.run(
+        [board.micropython(), "app.py"],
+        cwd=folder,
+        env={"MICROPYPATH": str(ROOT / "device_lib")},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.strip() in ("standing", "walking", "running")
+
+
+def test_folders_have_a_readme():
+    for folder in ("host_tools", "device_lib", "native_module", "examples", "tests"):
+        assert (ROOT / folder / "README.md").exists(), folder
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links and all((ROOT / link).exists() for link in links)
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in [ROOT / "README.md", *ROOT.glob("*/README.md")]:
+        for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)(?=[ `\n])", page.read_text()):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page}: make {target}"
