@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hognose
 import numpy as np
 import train as example
+
+import hognose
 from hognose_tools import datasets, files, samples
 from hognose_tools.compiler import Compiled
 from hognose_tools.errors import UserError

@@ -4,8 +4,9 @@
 
 from array import array
 
-import hognose
 import sensor
+
+import hognose
 from hognose.decide import Decision, best
 from hognose.window import Window
 

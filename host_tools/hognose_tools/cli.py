@@ -18,6 +18,7 @@ VERBS = {
     "run": ("run", "run a .hog on samples from a file"),
     "deploy": ("deploy", "copy library, native module, model and app to a board"),
     "boards": ("boards", "list the boards that are plugged in"),
+    "bench": ("bench", "count cycles of one inference on an emulated Pico, or microseconds on a board"),
     "verify": ("verify", "compare every byte with TensorFlow Lite Micro's own answer"),
 }
 

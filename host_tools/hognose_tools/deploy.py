@@ -86,13 +86,15 @@ def _deploy(
     for file, data in app.items():
         wanted[board.app if file == "main.py" else f"{board.base}/{file}"] = data
     install.check_ram(board, model, library)
-    plan = install.compare(link, board, wanted)
-    with bar("deploy", plan.size, "bytes") as progress:
-        install.install(link, board, plan, progress.update)
+    deployment = install.Deployment(link, board, wanted)
+    deployment.prepare()
+    with bar("deploy", deployment.size, "bytes", quiet=True) as progress:
+        deployment.copy(progress.update)
+    deployment.commit()
     where = ", built in" if engine == "native" and board.builtin_engine else ""
     return (
-        f"{board.machine}, {board.firmware}, {link.port}: {len(plan.files)} files copied "
-        f"({plan.size:,} bytes), {plan.unchanged} were there; {engine} engine{where}"
+        f"{board.machine}, {board.firmware}, {link.port}: {len(deployment.files)} files copied "
+        f"({deployment.size:,} bytes), {deployment.unchanged} were there; {engine} engine{where}"
     )
 
 

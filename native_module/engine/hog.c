@@ -16,6 +16,12 @@
 #define MAX_SECTIONS (16)
 #define MAX_IO (64)
 
+#if HOG_FULL
+#define NEEDS "the file needs a newer engine"
+#else
+#define NEEDS "the file needs the full engine; this is the small one"
+#endif
+
 // What can be wrong with a file, and how it is said.
 #define ERRORS(X) \
     X(OK, "") \
@@ -24,7 +30,7 @@
     X(VERSION, "the file's version is not 1") \
     X(LENGTH, "the file's length is not what its header says") \
     X(CHECKSUM, "the checksum is wrong: the file is damaged") \
-    X(FEATURES, "the file needs a newer engine") \
+    X(FEATURES, NEEDS) \
     X(ARENA, "the arena is 2 GB or larger") \
     X(SECTIONS, "the section table ends outside the file") \
     X(SECTION, "a section is unknown, there twice, misaligned or outside the file") \
@@ -58,7 +64,8 @@
     X(ZERO_POINT, "zero point out of range") \
     X(CLAMP, "clamp out of range or empty") \
     X(SCALE, "scale is not a positive number") \
-    X(FILL, "elements are not of 1, 2 or 4 bytes")
+    X(FILL, "elements are not of 1, 2 or 4 bytes") \
+    X(FUNCTION, "unknown function, or not of this type")
 
 #define NAME(name, words) E_##name,
 typedef enum {
@@ -82,9 +89,15 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
     return product > UINT32_MAX ? UINT32_MAX : (uint32_t)product;
 }
 
-static uint32_t element_size(uint8_t type) {
-    return type == HOG_INT8 ? 1 : 4;
-}
+#if HOG_FULL
+#define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
+#define LAST_CODE (HOG_COMBINE)
+#define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
+#else
+#define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32)
+#define LAST_CODE (HOG_TANH)
+#define ALIGNMENT(size) (size)
+#endif
 
 // `align` is a power of two.
 static bool fits(uint32_t limit, uint32_t at, uint32_t size, uint32_t align) {
@@ -116,6 +129,14 @@ static error_t check_clamp(uint8_t type, const hog_clamp_t *c) {
     if (type == HOG_FLOAT32) {
         return c->f.min <= c->f.max ? E_OK : E_CLAMP;
     }
+    #if HOG_FULL
+    if (type == HOG_INT16) {
+        return c->i.min <= c->i.max ? E_OK : E_CLAMP;
+    }
+    if (type != HOG_INT8) {
+        return c->w.min <= c->w.max ? E_OK : E_CLAMP;
+    }
+    #endif
     if (!is_int8(c->i.in_zp) || !is_int8(c->i.out_zp)) {
         return E_ZERO_POINT;
     }
@@ -197,7 +218,7 @@ static error_t check_conv_params(const hog_t *h, const hog_conv_t *c) {
 }
 
 static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
-    uint32_t size = element_size(c->op.type);
+    uint32_t size = hog_size(c->op.type);
     if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
         return E_ZERO;
     }
@@ -236,7 +257,7 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
 }
 
 static error_t check_pool(const hog_t *h, const hog_pool_t *p) {
-    uint32_t size = element_size(p->op.type);
+    uint32_t size = hog_size(p->op.type);
     if (has_zero(p, offsetof(hog_pool_t, batch), 9) || p->channels == 0) {
         return E_ZERO;
     }
@@ -290,7 +311,7 @@ static bool find_extent(const hog_t *h, uint32_t ref, const hog_loop_t *loop, un
     int64_t at = ref ^ area;
     low = at + low * unit;
     high = at + high * unit + run;
-    if (low < 0 || high > (area ? h->data_size : h->arena_size) || (ref & (unit - 1)) != 0) {
+    if (low < 0 || high > (area ? h->data_size : h->arena_size) || (ref & (ALIGNMENT(unit) - 1)) != 0) {
         return false;
     }
     extent->ref = (uint32_t)low | area;
@@ -310,8 +331,7 @@ static bool works_in_place(const hog_binary_t *op, uint32_t ref, bool second) {
     return ref == op->out;
 }
 
-static error_t check_operand(const hog_t *h, const hog_binary_t *op, bool second, uint32_t out_size) {
-    uint32_t size = element_size(op->op.type);
+static error_t check_operand(const hog_t *h, const hog_binary_t *op, bool second, uint32_t size, uint32_t out_size) {
     uint32_t ref = second ? op->in2 : op->in1;
     tensor_t in;
     if (!find_extent(h, ref, op->loop, op->loops, second, size, size, &in)) {
@@ -320,24 +340,101 @@ static error_t check_operand(const hog_t *h, const hog_binary_t *op, bool second
     return overlap(in.ref, in.size, op->out, out_size) && !works_in_place(op, ref, second) ? E_OVERLAP : E_OK;
 }
 
+#if HOG_FULL
+
+// The types that functions of COMBINE take, as bits.
+enum {
+    B = 1 << 0,
+    H = 1 << 1,
+    I = 1 << 2,
+    Q = 1 << 3,
+    F = 1 << 4,
+    BOOL = 1 << 5,
+    U = 1 << 6,
+};
+
+static unsigned type_bit(uint8_t type) {
+    switch (type) {
+        case HOG_INT8:
+            return B;
+        case HOG_INT16:
+            return H;
+        case HOG_INT32:
+            return I;
+        case HOG_INT64:
+            return Q;
+        case HOG_FLOAT32:
+            return F;
+        case HOG_BOOL:
+            return BOOL;
+        default:
+            return type == HOG_UINT8 ? U : 0;
+    }
+}
+
+static bool is_type(uint8_t type) {
+    return type_bit(type) != 0;
+}
+
+static const uint8_t combine_types[] = {
+    [HOG_F_ADD] = B | H | I | F,
+    [HOG_F_SUB] = B | H | I | F,
+    [HOG_F_MUL] = B | H | I | F,
+    [HOG_F_DIV] = B | F,
+    [HOG_F_MAXIMUM] = B | H | I | Q | F,
+    [HOG_F_MINIMUM] = B | H | I | Q | F,
+    [HOG_F_SQUARED_DIFFERENCE] = B | H | I | F,
+    [HOG_F_FLOOR_DIV] = F,
+    [HOG_F_FLOOR_MOD] = F,
+    [HOG_F_PRELU] = B | F,
+    [HOG_F_SELECT] = B | H | I | Q | F | BOOL | U,
+    [HOG_F_AND] = BOOL,
+    [HOG_F_OR] = BOOL,
+    [HOG_F_EQUAL] = B | H | I | Q | F | BOOL,
+    [HOG_F_NOT_EQUAL] = B | H | I | Q | F | BOOL,
+    [HOG_F_LESS] = B | H | I | Q | F,
+    [HOG_F_LESS_EQUAL] = B | H | I | Q | F,
+};
+
+static error_t check_function(uint8_t function, uint8_t type, const uint8_t *types, size_t functions) {
+    return function >= functions || !(types[function] & type_bit(type)) ? E_FUNCTION : E_OK;
+}
+
+#else
+
+static bool is_type(uint8_t type) {
+    return type == HOG_INT8 || type == HOG_FLOAT32;
+}
+
+#endif
+
 static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
-    uint32_t size = element_size(op->op.type);
-    uint32_t bytes = times(places(op->loop, op->loops), size);
+    uint32_t size = hog_size(op->op.type), out_size = size, size1 = size;
+    #if HOG_FULL
+    if (op->op.code == HOG_COMBINE) {
+        if (check_function(op->function, op->op.type, combine_types, sizeof(combine_types))) {
+            return E_FUNCTION;
+        }
+        out_size = op->function >= HOG_F_EQUAL ? 1 : size;
+        size1 = op->function == HOG_F_SELECT ? 1 : size;
+    }
+    #endif
+    uint32_t bytes = times(places(op->loop, op->loops), out_size);
     if (op->loops == 0 || bytes == 0) {
         return E_ZERO;
     }
-    if (!in_arena(h, op->out, bytes, size)) {
+    if (!in_arena(h, op->out, bytes, ALIGNMENT(out_size))) {
         return E_OUTPUT;
     }
-    error_t error = check_operand(h, op, false, bytes);
+    error_t error = check_operand(h, op, false, size1, bytes);
     if (!error) {
-        error = check_operand(h, op, true, bytes);
+        error = check_operand(h, op, true, size, bytes);
     }
     if (error) {
         return error;
     }
-    if (op->op.type == HOG_INT8
-        && (op->left_shift > 30 || !is_multiplier(op->multiplier1, op->shift1)
+    if ((op->op.type == HOG_INT8 || op->op.type == HOG_INT16)
+        && (op->left_shift > 30 || (op->function != 0 && op->op.code != HOG_COMBINE) || !is_multiplier(op->multiplier1, op->shift1)
             || !is_multiplier(op->multiplier2, op->shift2) || !is_multiplier(op->multiplier, op->shift))) {
         return E_MULTIPLIER;
     }
@@ -345,7 +442,7 @@ static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
 }
 
 static error_t check_mean(const hog_t *h, const hog_reduce_t *op) {
-    uint32_t size = element_size(op->op.type);
+    uint32_t size = hog_size(op->op.type);
     unsigned loops = op->keep + op->reduce;
     uint32_t kept = times(places(op->loop, op->keep), size), all = times(places(op->loop, loops), size);
     if (all == 0) {
@@ -411,7 +508,7 @@ static error_t check_softmax(const hog_t *h, const hog_softmax_t *op) {
     if (op->op.type == HOG_INT8 && !in_data(h, op->table, times(op->u.entries, 4), 4)) {
         return E_TABLE;
     }
-    uint32_t size = element_size(op->op.type);
+    uint32_t size = hog_size(op->op.type);
     return check_elements(h, (const void *)op, times(op->rows, op->depth), size, size);
 }
 
@@ -444,6 +541,9 @@ static const uint8_t record_size[] = {
     [HOG_CLAMP] = sizeof(hog_unary_t),
     [HOG_LOGISTIC] = sizeof(hog_unary_t),
     [HOG_TANH] = sizeof(hog_unary_t),
+    #if HOG_FULL
+    [HOG_COMBINE] = sizeof(hog_binary_t),
+    #endif
 };
 
 // An operator's record, of which `left` bytes are in the file.
@@ -451,7 +551,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     const void *record = op;
     uint32_t size = op->words * 4u;
     uint8_t code = op->code;
-    if (code < HOG_CONV || code > HOG_TANH) {
+    if (code < HOG_CONV || code > LAST_CODE) {
         return E_OPERATOR;
     }
     if (size > left || size < record_size[code]) {
@@ -461,7 +561,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     const hog_reduce_t *reduce = record;
     const hog_move_t *move = record;
     uint32_t loops = 0;
-    if (code == HOG_ADD || code == HOG_MUL) {
+    if (code == HOG_ADD || code == HOG_MUL || code == HOG_COMBINE) {
         loops = binary->loops;
     } else if (code == HOG_MEAN) {
         loops = (uint32_t)reduce->keep + reduce->reduce;
@@ -475,6 +575,13 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
         return E_RECORD;
     }
     bool is_int8_type = op->type == HOG_INT8;
+    #if HOG_FULL
+    if (code > HOG_TANH || code == HOG_MOVE || code == HOG_FILL) {
+        if (!is_type(op->type)) {
+            return E_TYPE;
+        }
+    } else
+    #endif
     if ((!is_int8_type && op->type != HOG_FLOAT32) || (HOG_LUT <= code && is_int8_type != (code < HOG_CLAMP))) {
         return E_TYPE;
     }
@@ -489,6 +596,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_pool(h, record);
         case HOG_ADD:
         case HOG_MUL:
+        case HOG_COMBINE:
             return check_binary(h, record);
         case HOG_MEAN:
             return check_mean(h, record);
@@ -512,13 +620,13 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
 }
 
 static error_t check_io(const hog_t *h, const hog_io_t *io) {
-    if (io->type != HOG_INT8 && io->type != HOG_FLOAT32) {
+    if (!is_type(io->type)) {
         return E_TYPE;
     }
     if (io->reserved != 0) {
         return E_RESERVED;
     }
-    uint32_t size = element_size(io->type);
+    uint32_t size = hog_size(io->type);
     uint32_t bytes = size;
     for (unsigned i = 0; i < io->rank; ++i) {
         if (io->dim[i] == 0) {
@@ -526,10 +634,14 @@ static error_t check_io(const hog_t *h, const hog_io_t *io) {
         }
         bytes = times(bytes, io->dim[i]);
     }
-    if (!in_arena(h, io->ref, bytes, size)) {
+    if (!in_arena(h, io->ref, bytes, ALIGNMENT(size))) {
         return E_IO;
     }
-    return 0 <= io->scale && io->scale <= FLT_MAX && is_int8(io->zero_point) ? E_OK : E_IO_SCALE;
+    bool zero_point_fits = is_int8(io->zero_point);
+    #if HOG_FULL
+    zero_point_fits = zero_point_fits || (io->type == HOG_UINT8 && 0 <= io->zero_point && io->zero_point <= UINT8_MAX);
+    #endif
+    return 0 <= io->scale && io->scale <= FLT_MAX && zero_point_fits ? E_OK : E_IO_SCALE;
 }
 
 // zlib's, by nibbles: a table of 64 bytes.
@@ -576,7 +688,7 @@ static error_t check_header(hog_t *h, const header_t *header, size_t length) {
     if (header->sections > MAX_SECTIONS || length < HEADER_SIZE + header->sections * (size_t)ENTRY_SIZE) {
         return E_SECTIONS;
     }
-    if (header->features & ~(HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32)) {
+    if (header->features & ~FEATURES) {
         return E_FEATURES;
     }
     h->arena_size = header->arena_size;
@@ -720,6 +832,11 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             hog_dequantize(hog_at(h, arena, q->out), hog_at(h, arena, q->in), q->count, q->scale, q->zero_point);
             break;
         }
+        #if HOG_FULL
+        case HOG_COMBINE:
+            hog_combine(h, arena, record);
+            break;
+        #endif
         default:
             hog_unary(h, arena, record);
             break;

@@ -24,6 +24,14 @@
 
 #define HOG_FEATURE_INT8 (1u << 0)
 #define HOG_FEATURE_FLOAT32 (1u << 1)
+#define HOG_FEATURE_TYPES (1u << 2)     // any of the other element types
+#define HOG_FEATURE_FULL (1u << 3)      // any operator from HOG_COMBINE on
+
+// 0 leaves out what few models need: element types other than int8 and float32, and the operators
+// from HOG_COMBINE on. Such an engine refuses files with their features.
+#ifndef HOG_FULL
+#define HOG_FULL (1)
+#endif
 
 // A ref is where a tensor lies: an offset into the arena or, with this bit, into the DATA section.
 #define HOG_IN_DATA (0x80000000u)
@@ -47,11 +55,18 @@ enum {
     HOG_CLAMP = 14,
     HOG_LOGISTIC = 15,
     HOG_TANH = 16,
+    HOG_COMBINE = 17,   // two operands, any other function of them
+    HOG_APPLY = 18,     // any other function of one value
+    HOG_RESCALE = 19,   // integers of one scale to integers of another
+    HOG_REDUCE = 20,    // sums, extremes and their positions
+    HOG_SCAN = 21,      // cumulative sums
+    HOG_L2_POOL = 22,
+    HOG_NORMALIZE = 23, // a row by its length, or to the logarithms of probabilities
 };
 
 typedef struct {
     uint8_t code;       // HOG_CONV ...
-    uint8_t type;       // 'b' int8, 'f' float32
+    uint8_t type;       // 'b' int8, 'f' float32; 'h' int16, 'i' int32, 'q' int64, 'B' uint8, '?' bool
     uint16_t words;     // length of the whole record in 4-byte words
 } hog_op_t;
 
@@ -62,6 +77,9 @@ typedef union {         // what a result is clamped to
     struct {
         float min, max;
     } f;
+    struct {
+        int32_t min, max;
+    } w;                // int32
 } hog_clamp_t;
 
 // CONV, DEPTHWISE. Input NHWC [batch, in_h, in_w, in_c], output [batch, out_h, out_w, out_c].
@@ -100,14 +118,36 @@ typedef struct {
 
 #define HOG_MAX_LOOPS (6)
 
-// ADD, MUL: out[i] = in1[...] op in2[...]; the output is contiguous.
+// Functions of COMBINE. What compares gives bool; SELECT's first operand is bool.
+enum {
+    HOG_F_ADD = 1,
+    HOG_F_SUB = 2,
+    HOG_F_MUL = 3,
+    HOG_F_DIV = 4,
+    HOG_F_MAXIMUM = 5,
+    HOG_F_MINIMUM = 6,
+    HOG_F_SQUARED_DIFFERENCE = 7,
+    HOG_F_FLOOR_DIV = 8,
+    HOG_F_FLOOR_MOD = 9,
+    HOG_F_PRELU = 10,
+    HOG_F_SELECT = 11,  // in1 ? in2 : what the output holds already
+    HOG_F_AND = 12,
+    HOG_F_OR = 13,
+    HOG_F_EQUAL = 14,
+    HOG_F_NOT_EQUAL = 15,
+    HOG_F_LESS = 16,
+    HOG_F_LESS_EQUAL = 17,
+};
+
+// ADD, MUL, COMBINE: out[i] = in1[...] op in2[...]; the output is contiguous.
 typedef struct {
     hog_op_t op;
     uint32_t in1, in2, out;
     uint16_t loops;     // 1 ... HOG_MAX_LOOPS
-    uint16_t left_shift; // ADD int8: bits that the operands are shifted left before they are scaled
+    uint8_t left_shift; // int8, int16: bits that the operands are shifted left before they are scaled
+    uint8_t function;   // COMBINE: HOG_F_ADD ...; else 0
     hog_clamp_t clamp;  // int8: clamp.i.in_zp is in1's zero point
-    int32_t multiplier1, multiplier2, multiplier; // int8 only; 0 for float
+    int32_t multiplier1, multiplier2, multiplier; // int8, int16 only; else 0
     int8_t shift1, shift2, shift; // of these; positive is left
     int8_t in2_zp;
     hog_loop_t loop[];
@@ -184,7 +224,7 @@ typedef struct {
 // An input or output of the model.
 typedef struct {
     uint32_t ref;       // arena
-    uint8_t type;       // 'b' int8, 'f' float32
+    uint8_t type;       // as an operator's
     uint8_t rank;
     uint16_t reserved;  // 0
     float scale;        // 0 where not quantized

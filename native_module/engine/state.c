@@ -201,6 +201,12 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
         }
         if (io->type == HOG_FLOAT32) {
             floats[at] = x;
+        #if HOG_FULL
+        } else if (io->type != HOG_INT8) {
+            x = x / scale;
+            int32_t n = hog_round(x == x ? hog_clamp_float(x, -2147483648.0f, 2147483520.0f) : 0);
+            hog_put(bytes + at * hog_size(io->type), io->type, hog_saturate(io->type, hog_add(n, io->zero_point)));
+        #endif
         } else {
             x = x / scale;
             x = x == x ? hog_clamp_float(x, -1000.0f, 1000.0f) : 0;
@@ -226,6 +232,13 @@ const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
     const int8_t *bytes = (const int8_t *)call->arena + io->ref;
     if (io->type == HOG_FLOAT32) {
         memmove(floats, bytes, n * 4);
+    #if HOG_FULL
+    } else if (io->type != HOG_INT8) {
+        for (size_t at = 0; at < n; ++at) {
+            int32_t x = hog_get(bytes + at * hog_size(io->type), io->type);
+            ((float *)floats)[at] = scale_of(io) * (float)((int64_t)x - io->zero_point);
+        }
+    #endif
     } else {
         hog_dequantize(floats, bytes, n, scale_of(io), io->zero_point);
     }
@@ -247,7 +260,7 @@ const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **
     if (error) {
         return error;
     }
-    size_t needed = count_of(io) * (io->type == HOG_FLOAT32 ? 4 : 1);
+    size_t needed = count_of(io) * hog_size(io->type);
     if (size != needed) {
         return say(call, output ? "room for # bytes, the output has #" : "# bytes given, the input takes #", NULL,
             (long)size, (long)needed);

@@ -31,6 +31,6 @@ SRC_USERMOD_LIB_C += $(TFLM_MOD)/tflite.c $(TFLM_MOD)/shapes.c
 SRC_USERMOD_LIB_CXX += $(TFLM_MOD)/shim.cpp
 CFLAGS_USERMOD += -I$(TFLM_MOD)
 CXXFLAGS_USERMOD += $(TFLM_FLAGS) -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics
-LDFLAGS_USERMOD += $(TFLM_LIB) -lstdc++ -lm
+LDFLAGS_USERMOD += -Wl,--wrap=abort $(TFLM_LIB) -lstdc++ -lm
 
 endif

@@ -41,7 +41,7 @@ constexpr size_t align(size_t n) {
 
 // Kernels use memory without asking whether they got it, so a failed allocation must not return:
 // it leaves TFLM's frames, which hold nothing that wants cleaning up, for the guard that called it.
-enum { LEAVE_NO_MEMORY = 1, LEAVE_MEASURED };
+enum { LEAVE_NO_MEMORY = 1, LEAVE_MEASURED, LEAVE_ABORT };
 
 class ShimArena : public SingleArenaBufferAllocator {
 public:
@@ -52,7 +52,13 @@ public:
         return claimed(SingleArenaBufferAllocator::AllocatePersistentBuffer(size, alignment), size);
     }
     uint8_t *AllocateTemp(size_t size, size_t alignment) override {
-        return claimed(SingleArenaBufferAllocator::AllocateTemp(size, alignment), size);
+        bool fits = size <= GetAvailableMemory(alignment);
+        return claimed(fits ? SingleArenaBufferAllocator::AllocateTemp(size, alignment) : nullptr, size);
+    }
+    // TFLM's own goes below zero, which is very much.
+    size_t GetAvailableMemory(size_t alignment) const override {
+        size_t available = SingleArenaBufferAllocator::GetAvailableMemory(alignment);
+        return available > size_ ? 0 : available;
     }
     TfLiteStatus ResizeBuffer(uint8_t *buffer, size_t size, size_t alignment) override {
         TfLiteStatus status = SingleArenaBufferAllocator::ResizeBuffer(buffer, size, alignment);
@@ -244,6 +250,15 @@ extern "C" int DebugVsnprintf(char *buffer, size_t size, const char *format, va_
     return vsnprintf(buffer, size, format, args);
 }
 
+// A check inside TFLM that fails calls abort(). Linked with --wrap=abort, this makes an error of it.
+extern "C" void __real_abort(void);
+extern "C" void __wrap_abort(void) {
+    if (speaker && speaker->exit) {
+        longjmp(*speaker->exit, LEAVE_ABORT);
+    }
+    __real_abort();
+}
+
 static void say(const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -252,9 +267,10 @@ static void say(const char *format, ...) {
 }
 
 uint8_t *ShimArena::claimed(uint8_t *got, size_t size) {
-    if (got == nullptr) {
-        size_t used = GetUsedBytes();
-        owner_->missing = used + size > size_ ? used + size - size_ : 1;
+    size_t used = GetUsedBytes() + (got == nullptr ? size : 0);
+    // TFLM itself lets persistent memory grow into temporary memory that is still in use.
+    if (got == nullptr || used > size_) {
+        owner_->missing = used > size_ ? used - size_ : 1;
         longjmp(*owner_->exit, LEAVE_NO_MEMORY);
     }
     return got;
@@ -287,6 +303,10 @@ template <class F> static tflm_status_t guarded(tflm_t *t, F call) {
     if (left == 0 && call() != kTfLiteOk) {
         status = TFLM_ERROR;
     }
+    if (left == LEAVE_ABORT) {
+        say("TFLM gave up: some value in the model or its input makes no sense to it");
+        status = TFLM_ERROR;
+    }
     speaker = nullptr;
     t->exit = nullptr;
     if (t->length && t->text[t->length - 1] == '\n') {
@@ -315,6 +335,7 @@ static tflm_status_t prepare(tflm_t *t, tflite_t *m, void *arena, size_t size, b
     uint8_t *begin = static_cast<uint8_t *>(arena);
     size_t skip = (size_t)(-(uintptr_t)begin % TFLM_ALIGN);
     memset(static_cast<void *>(t), 0, sizeof(*t));
+    memset(arena, 0, size); // some kernels read what they have not written
     return guarded(t, [=]() {
         if (resolve(t, m) != kTfLiteOk) {
             return kTfLiteError;

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.oracle import Oracle
 from operators import Case

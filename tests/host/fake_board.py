@@ -9,7 +9,6 @@ what was written when the power goes away.
 import contextlib
 import json
 import select
-import signal
 import socket
 import subprocess
 import threading
@@ -20,6 +19,7 @@ from hognose_tools.board.connection import BoardError, lost
 
 ROOT = Path(__file__).parents[2]
 RAW, FRIENDLY, POWER_CUT = 40, 41, 42  # exit codes of raw_repl.py: how to go on
+PROMPTS = b">", b">>> "
 
 
 class FakeBoard:
@@ -130,15 +130,17 @@ class PipeLink:
 
 
 class Server:
-    """The board's serial port is a TCP port; to connect is to switch the board on."""
+    """The board's serial port as a TCP port; the first connection switches the board on."""
 
     def __init__(self, board: FakeBoard, bytes_until_cut: int | None = None):
         self.board = board
         self.left = bytes_until_cut  # from the host, until somebody pulls the cable
-        self.started = 0  # boots so far
-        self.said = b""  # after the last boot into the app
+        self.boots = 0
+        self.said = b""  # since the last boot
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = f"socket://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._client: socket.socket | None = None
+        self._process: subprocess.Popen | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -149,62 +151,77 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(10)
+        self._power_off()
         self._socket.close()
 
     def _serve(self) -> None:
         while not self._stop.is_set():
-            if select.select([self._socket], [], [], 0.05)[0]:
-                client = self._socket.accept()[0]
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with client:
-                    self._power_on(client)
+            sources = [self._client or self._socket]
+            if self._process:
+                sources.append(self._process.stdout)  # type: ignore[arg-type]
+            for source in select.select(sources, [], [], 0.05)[0]:
+                if source is self._socket:
+                    self._client = self._socket.accept()[0]
+                    self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    if not self._process:
+                        self._boot()
+                elif source is self._client:
+                    self._from_host()
+                elif self._process:
+                    self._from_board()
 
-    def _power_on(self, client: socket.socket) -> None:
-        code = FRIENDLY
-        while code in (RAW, FRIENDLY):
-            process = self.board.boot(raw=code == RAW)
-            self.started += 1
-            if code == FRIENDLY:
-                self.said = b""
-            try:
-                if not self._bridge(client, process):
-                    return
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                process.communicate()
-            code = process.returncode
+    def _boot(self, **settings: Any) -> None:
+        self._process = self.board.boot(**settings)
+        self.boots += 1
+        self.said = b""
 
-    def _bridge(self, client: socket.socket, process: subprocess.Popen) -> bool:
-        """Until the process has ended (True) or the cable is out."""
-        assert process.stdin and process.stdout
-        while not self._stop.is_set():
-            ready = select.select([client, process.stdout], [], [], 0.05)[0]
-            if process.stdout in ready:
-                data = process.stdout.read(4096)
-                if not data:
-                    process.wait()
-                    return True
-                self.said += data
-                try:
-                    client.sendall(data)
-                except OSError:
-                    return False
-            if client in ready:
-                try:
-                    data = client.recv(4096)
-                except OSError:
-                    return False
-                if not data or not self._send(process, data):
-                    return False
-        return False
+    def _from_board(self) -> None:
+        assert self._process and self._process.stdout
+        data = self._process.stdout.read(4096)
+        self.said += data
+        if data:
+            with contextlib.suppress(OSError):
+                if self._client:
+                    self._client.sendall(data)
+            return
+        code = self._process.wait()
+        self._process = None
+        if code in (RAW, FRIENDLY):
+            self._boot(raw=code == RAW)
+        else:
+            self._power_off()
 
-    def _send(self, process: subprocess.Popen, data: bytes) -> bool:
+    def _from_host(self) -> None:
+        assert self._client
+        try:
+            data = self._client.recv(4096)
+        except OSError:
+            data = b""
+        if not data:  # the board stays on
+            self._client.close()
+            self._client = None
+            return
         if self.left is not None:
             data = data[: self.left]
             self.left -= len(data)
-        if data.startswith(b"\r\x03"):
-            process.send_signal(signal.SIGINT)
+            if not self.left:
+                self.left = None
+                return self._power_off()
+        assert self._process and self._process.stdin
+        if b"\x03" in data and not self.said.endswith(PROMPTS) and not self.board.settings.get("restarts"):
+            self._kill()  # what Ctrl-C interrupts is the app
+            self._boot(app=False)
         with contextlib.suppress(BrokenPipeError):  # it restarts: on a board, too, these bytes are lost
-            process.stdin.write(data)  # type: ignore[union-attr]
-        return self.left != 0
+            self._process.stdin.write(data)
+
+    def _kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _power_off(self) -> None:
+        self._kill()
+        if self._client:
+            self._client.close()
+            self._client = None

@@ -3,8 +3,9 @@
 """Makes MicroPython's unix port a board (see fake_board.py): python raw_repl.py IMAGE SETTINGS
 
 SETTINGS, JSON: blocks (of 4096 bytes), fs ("lfs2" or "fat"), raw (boot into the raw REPL), readonly,
-cut (the power goes away in the middle of that write to the flash), implementation ([name, version, _mpy]),
-sha256 (false: there is none), restarts (true: main.py's end restarts the board).
+app (false: main.py does not run), cut (the power goes away in the middle of that write to the flash),
+implementation ([name, version, _mpy]), sha256 (false: there is none), restarts (true: main.py's end
+restarts the board).
 """
 
 import json
@@ -23,6 +24,9 @@ class Flash:
     def __init__(self, path, blocks, size, cut):
         self.file = open(path, "r+b")  # noqa: SIM115 (as long as the board lives)
         self.blocks, self.size, self.cut = blocks, size, cut
+
+    def empty(self):
+        return self.file.read(512) == b"\xff" * 512
 
     def readblocks(self, block, buffer, offset=0):
         self.file.seek(block * self.size + offset)
@@ -62,13 +66,10 @@ def mount(path, settings):
     make = vfs.VfsFat if fat else vfs.VfsLfs2
     size = 512 if fat else 4096
     flash = Flash(path, settings["blocks"] * 4096 // size, size, settings.get("cut", 1 << 30))
-    try:
-        system = make(flash)
-    except OSError:
+    if flash.empty():
         make.mkfs(flash)
-        system = make(flash)
     vfs.umount("/")
-    vfs.mount(system, "/", readonly=settings.get("readonly", False))
+    vfs.mount(make(flash), "/", readonly=settings.get("readonly", False))
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
@@ -84,8 +85,29 @@ def run_app():
         sys.exit(FRIENDLY)
     except Exception as e:
         sys.print_exception(e)
-    except KeyboardInterrupt:
-        pass
+
+
+def paste(stdin, out):
+    """What comes until Ctrl-D; after every 256 bytes the host may send 256 more."""
+    code = b""
+    while True:
+        c = stdin.read(1)
+        if c == b"\x04":
+            out("\x04")
+            return code
+        code += c
+        if len(code) % 256 == 0:
+            out("\x01")
+
+
+def execute(code, scope, out):
+    try:
+        exec(code, scope)
+        out("\x04")
+    except Exception as e:
+        out("\x04")
+        sys.print_exception(e)
+    out("\x04>")
 
 
 def repl(raw, greet):
@@ -94,10 +116,7 @@ def repl(raw, greet):
     code = b""
     out(greet)
     while True:
-        try:
-            c = stdin.read(1)
-        except KeyboardInterrupt:
-            continue
+        c = stdin.read(1)
         if not c:
             sys.exit(0)
         elif c == b"\x01":
@@ -113,18 +132,14 @@ def repl(raw, greet):
             sys.exit(RAW if raw else FRIENDLY)
         elif c == b"\x04" and raw:
             out("OK")
-            try:
-                exec(code, scope)
-                out("\x04")
-            except (Exception, KeyboardInterrupt) as e:
-                out("\x04")
-                sys.print_exception(e)
-            out("\x04>")
+            execute(code, scope, out)
             code = b""
         elif raw:
             code += c
-            if code == b"\x05A\x01":  # raw paste: understood, not supported
-                out("R\x00")
+            if code == b"\x05A\x01":
+                out("R\x01\x00\x01")
+                code = paste(stdin, out)
+                execute(code, scope, out)
                 code = b""
 
 
@@ -137,7 +152,8 @@ def main(path, settings):
         sys.modules["sys"] = Sys(Implementation(*settings["implementation"]))
     if settings["raw"]:
         repl(True, "raw REPL; CTRL-B to exit\r\n>")
-    run_app()
+    if settings.get("app", True):
+        run_app()
     if settings.get("restarts"):
         sys.exit(POWER_CUT)
     repl(False, "MicroPython\r\n>>> ")

@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from tflite_builder import Builder
 
 from hognose_tools import samples, verify
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.oracle import Oracle
+from tflite_builder import Builder
 
 
 def hognose(*arguments: object) -> subprocess.CompletedProcess:

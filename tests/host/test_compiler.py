@@ -9,12 +9,13 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.planner import ALIGN, Buffer, lower_bound, plan
 from hognose_tools.compiler.reader import read_tflite
 from hognose_tools.errors import UserError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tflite_builder import Builder
 
 

@@ -8,10 +8,11 @@ import pty
 import socket
 from pathlib import Path
 
-import hognose
 import numpy as np
 import pytest
 import serial
+
+import hognose
 from fake_board import ROOT, FakeBoard, PipeLink, Server
 from hognose_tools import cli
 from hognose_tools.board import connection, install
@@ -158,7 +159,7 @@ def test_circuitpython_gets_the_reference_engine(capsys, tmp_path, app):
     assert board.output().startswith("first reference ")
 
 
-def test_only_pyserial_ports_that_hashlib_lacks(capsys, tmp_path, app):
+def test_board_without_sha256(capsys, tmp_path, app):
     board = FakeBoard(tmp_path, sha256=False)
     deploy(capsys, board, app, *with_main(app))
     assert "0 files copied" in deploy(capsys, board, app, *with_main(app))
@@ -294,7 +295,7 @@ def test_board_in_a_crash_loop(capsys, monkeypatch, board, app):
     board.settings["restarts"] = True
     with Server(board) as server:
         assert "a crash loop" in port_error(capsys, server.port, app)
-        assert server.started > 2
+        assert server.boots > 2
     board.settings["restarts"] = False
     assert board.output().startswith("boom")
 
@@ -328,12 +329,12 @@ NEW["/lib/x/large.py"] = b"# padding\n" * 900
 NEW_BUT_MAIN = {**NEW, "/main.py": OLD["/main.py"]}
 
 
-def put(link: PipeLink, files: dict[str, bytes]) -> install.Plan:
+def put(link: PipeLink, files: dict[str, bytes]) -> None:
     """A deployment without command line and model."""
-    facts = install.examine(link)
-    plan = install.compare(link, facts, files)
-    install.install(link, facts, plan, lambda n: None)
-    return plan
+    deployment = install.Deployment(link, install.examine(link), files)
+    deployment.prepare()
+    deployment.copy(lambda n: None)
+    deployment.commit()
 
 
 @pytest.mark.parametrize(
@@ -391,17 +392,28 @@ def test_cable_pulled_on_the_way(capsys, board, app, at):
 def test_an_interrupted_copy_goes_on_where_it_was(tmp_path):
     board = FakeBoard(tmp_path)
     files = {f"/{i}.bin": bytes([i]) * 5000 for i in range(4)}
-    facts = install.examine(link := PipeLink(board))
-    stage = install._Stage(link, facts, files)
-    stage.prepare()
-    stage.copy("/0.bin", lambda n: None)
-    stage.copy("/1.bin", lambda n: None)
+
+    def fail_after(count):
+        def progress(n):
+            nonlocal count
+            count -= n
+            if count <= 0:
+                raise KeyboardInterrupt
+
+        return progress
+
+    link = PipeLink(board)
+    first = install.Deployment(link, install.examine(link), files)
+    first.prepare()
+    with pytest.raises(KeyboardInterrupt):
+        first.copy(fail_after(12_000))
     link.close()
-    stage = install._Stage(link := PipeLink(board), facts, files)
-    install.examine(link)
-    stage.prepare()
-    assert len(stage.missing()) == 2
-    put(link, files)
+    second = install.Deployment(link := PipeLink(board), install.examine(link), files)
+    second.prepare()
+    steps = []
+    second.copy(steps.append)
+    assert steps[:2] == [5000, 5000] and max(steps[2:]) < 5000
+    second.commit()
     link.close()
     assert board.files() == files
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hognose_tools import board
 from hognose_tools.errors import UserError
 from tflite_builder import Builder

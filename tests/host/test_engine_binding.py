@@ -8,6 +8,7 @@ from array import array
 
 import numpy as np
 import pytest
+
 from hognose_tools.compiler import compile_tflite
 from tflite_builder import Builder
 

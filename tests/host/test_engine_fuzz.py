@@ -14,6 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
 from operators import FOUNDATION, cases

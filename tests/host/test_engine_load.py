@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
+
 from hognose_tools.compiler.records import IN_DATA, NONE, Loop, Record
 
 engine = pytest.importorskip("_hognose", reason="the CPython extension is not built")

@@ -9,10 +9,11 @@ branches are joined, and some intermediate tensors are outputs as well.
 import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+
 from engines import ENGINES, assert_same, check, open_model, run_on
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.oracle import Oracle
-from hypothesis import strategies as st
 from operators import ACTIVATIONS, Case, Draw, _out_size, _same_quantization, _weights
 from tflite_builder import Tensor
 

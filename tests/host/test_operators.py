@@ -9,8 +9,9 @@ Operators that hognose does not have yet are skipped by name; once the compiler 
 """
 
 import hypothesis
-import operators_more  # noqa: F401  (adds to OPERATORS)
 import pytest
+
+import operators_more  # noqa: F401  (adds to OPERATORS)
 from engines import ENGINES, check
 from hognose_tools.compiler.lower import LOWER
 from hognose_tools.errors import UserError

@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+
 from hognose_tools.oracle import Oracle, OracleError
 from tflite_builder import Builder
 

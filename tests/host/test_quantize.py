@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hognose_tools import cli
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.reader import read_tflite

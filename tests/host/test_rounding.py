@@ -5,6 +5,7 @@
 import math
 
 import numpy as np
+
 from engines import assert_same, run
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.fixedpoint import mbqm, quantize_multiplier

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hognose_tools import cli, train
 from hognose_tools.datasets import Dataset
 from hognose_tools.errors import UserError

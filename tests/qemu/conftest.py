@@ -5,8 +5,9 @@
 import sys
 from pathlib import Path
 
-import hognose
 import pytest
+
+import hognose
 from hognose_tools.board import device_run
 
 ROOT = Path(__file__).parents[2]

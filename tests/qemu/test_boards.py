@@ -5,6 +5,7 @@
 import device_models
 import numpy as np
 import pytest
+
 import qemu
 from conftest import Session
 from hognose_tools import board, samples, verify

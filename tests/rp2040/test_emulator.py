@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board import CYCLES, HERE, STOCK, USERMOD, Board, missing
+from hognose_tools.board.pico import CYCLES, EMULATOR, STOCK, USERMOD, Pico, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no emulated Pico: {missing()}")
 
@@ -28,12 +28,12 @@ print((machine.mem32[{CYCLES:#x}] - start) & 0xffffffff, result)
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
-    with Board(flash=tmp_path / "flash.img") as running:
+def board(tmp_path: Path) -> Iterator[Pico]:
+    with Pico(flash=tmp_path / "flash.img") as running:
         yield running
 
 
-def test_exec(board: Board) -> None:
+def test_exec(board: Pico) -> None:
     assert board.mpremote("exec", "import sys; print(sys.platform, 6 * 7)") == "rp2 42\n"
 
 
@@ -41,16 +41,16 @@ def test_file_survives_reset_and_power_off(tmp_path: Path) -> None:
     source, flash = tmp_path / "source.bin", tmp_path / "flash.img"
     source.write_bytes(random.Random(1).randbytes(5_000))
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    with Board(flash=flash) as board:
+    with Pico(flash=flash) as board:
         board.mpremote("fs", "cp", str(source), ":copy.bin")
         board.mpremote("reset")
         board.wait_for("reset")
         assert digest in board.mpremote("fs", "sha256sum", ":copy.bin")
-    with Board(flash=flash) as board:
+    with Pico(flash=flash) as board:
         assert digest in board.mpremote("fs", "sha256sum", ":copy.bin")
 
 
-def test_script_runs_at_boot(board: Board, tmp_path: Path) -> None:
+def test_script_runs_at_boot(board: Pico, tmp_path: Path) -> None:
     main = tmp_path / "main.py"
     main.write_text("value = 'from main.py'\n")
     board.mpremote("fs", "cp", str(main), ":main.py")
@@ -60,7 +60,7 @@ def test_script_runs_at_boot(board: Board, tmp_path: Path) -> None:
 
 
 def test_translated_instructions_do_what_rp2040js_does() -> None:
-    done = subprocess.run(["node", str(HERE / "core_check.mjs"), "1"], capture_output=True, text=True)
+    done = subprocess.run(["node", str(EMULATOR / "core_check.mjs"), "1"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert int(done.stdout.split()[0]) > 40_000
 
@@ -68,13 +68,13 @@ def test_translated_instructions_do_what_rp2040js_does() -> None:
 def test_cycles_repeat_and_are_those_of_rp2040js() -> None:
     counts = []
     for interpret in (False, False, True):
-        with Board(interpret=interpret) as board:
+        with Pico(interpret=interpret) as board:
             counts.append(board.mpremote("exec", WORK.replace("COUNT", "2000")))
     assert counts[0] == counts[1] == counts[2]
     assert int(counts[0].split()[0]) > 100_000
 
 
-def test_new_code_in_ram_replaces_translated_code(board: Board) -> None:
+def test_new_code_in_ram_replaces_translated_code(board: Pico) -> None:
     # Each viper function is compiled into the heap where the one before it was, and runs often enough
     # to be translated.
     script = """
@@ -95,7 +95,7 @@ CUTS = [{"after_bytes": 3000}, {"after_flash": 1}, {"after_flash": 4}, {"after_f
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
-def test_power_cut_leaves_old_file(board: Board, tmp_path: Path, cut: dict[str, int]) -> None:
+def test_power_cut_leaves_old_file(board: Pico, tmp_path: Path, cut: dict[str, int]) -> None:
     source = tmp_path / "source.bin"
     source.write_bytes(random.Random(2).randbytes(6_000))
     board.mpremote("exec", "with open('kept.txt', 'w') as f: f.write('kept')")
@@ -108,7 +108,7 @@ def test_power_cut_leaves_old_file(board: Board, tmp_path: Path, cut: dict[str, 
     assert hashlib.sha256(source.read_bytes()).hexdigest() in board.mpremote("fs", "sha256sum", ":new.bin")
 
 
-def test_idle_board_takes_no_processor_time(board: Board) -> None:
+def test_idle_board_takes_no_processor_time(board: Pico) -> None:
     assert board._process is not None
     stat = Path(f"/proc/{board._process.pid}/stat")
     if not stat.exists():
@@ -123,7 +123,7 @@ def test_idle_board_takes_no_processor_time(board: Board) -> None:
 
 
 def test_ends_with_its_parent() -> None:
-    board = Board().start()
+    board = Pico().start()
     process = board._process
     assert process is not None and process.stdin is not None
     process.stdin.close()
@@ -132,7 +132,7 @@ def test_ends_with_its_parent() -> None:
 
 @pytest.mark.skipif(missing(USERMOD) is not None, reason=f"no firmware with the engine: {missing(USERMOD)}")
 def test_usermod_firmware_has_the_engine_built_in() -> None:
-    with Board(USERMOD) as board:
+    with Pico(USERMOD) as board:
         built_in = "import hognose, _hognose; print(hasattr(_hognose, '__file__'))"
         assert board.mpremote("exec", built_in) == "False\n"
 

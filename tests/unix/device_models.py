@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import numpy as np
+
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.oracle import Oracle
 from operators import FOUNDATION, cases

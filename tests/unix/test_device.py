@@ -8,6 +8,7 @@ from pathlib import Path
 
 import device_models
 import pytest
+
 from conftest import MPY, ROOT, STOCK, Target
 
 SCRIPT = Path(__file__).with_name("device_tests.py")

@@ -3,16 +3,18 @@
 """The rungs that a model can run on: a table, and the bytes that go there and come back."""
 
 import argparse
+import contextlib
 import functools
 import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import hognose
 import numpy as np
+
+import hognose
 
 from ..compiler.disassemble import HogFile, disassemble
 from ..errors import UserError
@@ -135,4 +137,21 @@ def _on_board(
     return remote.run(port, hog, engine, mode, source, done)
 
 
-RUNGS: dict[str, Rung] = {"board": _on_board, "cpython": _on_cpython, "unix": _on_unix}
+@contextlib.contextmanager
+def emulated_pico() -> Iterator[str]:
+    """The port of a fresh emulated Pico; UserError where it cannot run."""
+    from .pico import Pico, PicoError
+
+    try:
+        with Pico() as pico:
+            yield pico.url
+    except PicoError as e:
+        raise UserError(str(e)) from e
+
+
+def _on_rp2040(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
+    with emulated_pico() as port:
+        return _on_board(hog, engine, mode, source, done, port)
+
+
+RUNGS: dict[str, Rung] = {"board": _on_board, "cpython": _on_cpython, "rp2040": _on_rp2040, "unix": _on_unix}

@@ -20,7 +20,7 @@ import contextlib
 import hashlib
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,154 +122,143 @@ def _ask(link: Link, expression: str) -> Any:
     return ast.literal_eval(link.exec(f"print(repr({expression}))").decode().strip())
 
 
-@dataclass
-class Plan:
-    """What is to be copied: contents by path, all that differ from what the board has."""
+class Deployment:
+    """Files, contents by path, on their way to a board: prepare, copy, commit.
 
-    files: dict[str, bytes]
-    unchanged: int
+    `files`: those that the board lacks; `unchanged`: how many it has.
+    """
+
+    def __init__(self, link: Link, facts: Facts, files: dict[str, bytes]):
+        self._link, self._facts = link, facts
+        self._staging = facts.base + STAGING
+        self._app = facts.app
+        self._there: set[str] = set()
+        _write(link, f"finish({self._app!r})")  # a deployment that was cut short
+        self.files = dict(_lacking(link, files))
+        self.unchanged = len(files) - len(self.files)
 
     @property
     def size(self) -> int:
+        """Bytes to copy."""
         return sum(map(len, self.files.values()))
 
+    def prepare(self) -> None:
+        """Makes folders. UserError where the flash has no room, or cannot be written."""
+        places = {self._place(path): data for path, data in self.files.items()}
+        names = [place.rpartition("/")[2] for place in places]
+        folders = sorted({p for path in self.files for p in _parents(path, self._facts.base)})
+        with self._tidy():
+            _write(self._link, f"prepare({self._staging!r}, {names!r}, {folders!r})")
+            lacking = _lacking(self._link, places)
+            self._there = {path for path in self.files if self._place(path) not in lacking}
+            free = _ask(self._link, f"(lambda s: s[1] * s[4])(os.statvfs({self._staging!r}))")
+            _check_flash(self._facts, free, [len(data) for data in lacking.values()])
 
-def compare(link: Link, facts: Facts, files: dict[str, bytes]) -> Plan:
-    """What of `files` (contents by path) the board lacks. Ends an earlier deployment first."""
-    _guard(link, f"finish({facts.app!r})")
-    changed = {path: data for path, data in files.items() if not _has(link, path, data)}
-    return Plan(changed, len(files) - len(changed))
+    def copy(self, progress: Progress) -> None:
+        """Brings everything to `.hognose`; `progress` is called with the bytes of each step."""
+        with self._tidy():
+            for path, data in self.files.items():
+                if path in self._there:  # an earlier deployment came so far
+                    progress(len(data))
+                else:
+                    self._send(self._place(path), data, progress)
+            if len(self.files) > 1:
+                self._keep_app()
+                self._send(f"{self._staging}/finish", self._finish(), lambda n: None)
+
+    def commit(self) -> None:
+        """The new files take the place of the old ones."""
+        if len(self.files) == 1:
+            (path,) = self.files
+            _write(self._link, f"replace({self._place(path)!r}, {path!r})")
+        elif self.files:
+            _write(self._link, f"replace({self._staging + '/finish'!r}, {self._app!r})")
+            _write(self._link, f"finish({self._app!r})")
+        for path in _lacking(self._link, self.files):
+            raise UserError(f"{path} on the board is not what was copied: its flash may be worn out")
+        _write(self._link, f"clean({self._staging!r})")
+
+    def _place(self, path: str) -> str:
+        name = hashlib.sha256(path.encode() + b"\0" + self.files[path]).hexdigest()[:12]
+        return f"{self._staging}/{name}"
+
+    def _send(self, place: str, data: bytes, progress: Progress) -> None:
+        _write(self._link, f"f = open({place!r}, 'wb')", expression=False)
+        for i in range(0, len(data), CHUNK):
+            chunk = data[i : i + CHUNK]
+            literals = repr(chunk), f"a2b_base64({b64encode(chunk)!r})"
+            _write(self._link, f"f.write({min(literals, key=len)}) and None", expression=False)
+            progress(len(chunk))
+        _write(self._link, "f.close()", expression=False)
+        if _lacking(self._link, {place: data}):
+            raise UserError("a file did not arrive whole, the board has its old ones: run the command again")
+
+    def _keep_app(self) -> None:
+        """An app that stays makes way for `finish`, and comes back."""
+        if self._app not in self.files and _ask(self._link, f"exists({self._app!r})"):
+            place = f"{self._staging}/app"
+            _write(self._link, f"copy({self._app!r}, {place!r})")
+            if not _ask(self._link, f"digest({self._app!r}) == digest({place!r})"):
+                raise UserError(f"{self._app} cannot be copied on the board: its flash may be worn out")
+
+    def _finish(self) -> bytes:
+        moves = [(self._place(path), path) for path in self.files if path != self._app]
+        app = self._place(self._app) if self._app in self.files else f"{self._staging}/app"
+        return _finish([*moves, (app, self._app)]).encode()
+
+    @contextlib.contextmanager
+    def _tidy(self) -> Iterator[None]:
+        """Where it fails and the board still answers, nothing stays behind."""
+        try:
+            yield
+        except UserError as e:
+            if not isinstance(e.__cause__, BROKEN):
+                with contextlib.suppress(UserError):
+                    _write(self._link, f"clean({self._staging!r})")
+            raise
 
 
-def _has(link: Link, path: str, data: bytes) -> bool:
-    found = _ask(link, f"digest({path!r})")
-    return found is not None and found[1] == _digest(found[0], data)
+def _lacking(link: Link, files: dict[str, bytes]) -> dict[str, bytes]:
+    """Those of the files that the board does not have, or has with other contents."""
+    digests = _ask(link, f"[digest(path) for path in {list(files)!r}]")
+    return {
+        path: data
+        for (path, data), digest in zip(files.items(), digests, strict=True)
+        if digest is None or digest[1] != _digest(digest[0], data)
+    }
 
 
 def _digest(algorithm: str, data: bytes) -> bytes:
     return hashlib.sha256(data).digest() if algorithm == "sha256" else zlib.crc32(data).to_bytes(4, "big")
 
 
-def install(link: Link, facts: Facts, plan: Plan, progress: Progress) -> None:
-    """Carries out a plan; `progress` is called with the bytes of each step."""
-    if not plan.files:
-        _guard(link, f"clean({facts.base + STAGING!r})")
-        return
-    stage = _Stage(link, facts, plan.files)
-    try:
-        stage.prepare()
-        _check_flash(facts, stage.free(), stage.missing())
-        for path in plan.files:
-            stage.copy(path, progress)
-        if len(plan.files) > 1:
-            stage.write_finish()
-    except UserError as e:
-        if not isinstance(e.__cause__, BROKEN):  # the board can still be tidied
-            with contextlib.suppress(UserError):
-                _guard(link, f"clean({stage.folder!r})")
-        raise
-    if len(plan.files) == 1:
-        (path,) = plan.files
-        _guard(link, f"replace({stage.place(path)!r}, {path!r})")
-    else:
-        _guard(link, f"replace({stage.folder + '/finish'!r}, {facts.app!r})")
-        _guard(link, f"finish({facts.app!r})")
-    for path, data in plan.files.items():
-        if not _has(link, path, data):
-            raise UserError(f"{path} on the board is not what was copied: its flash may be worn out")
-    _guard(link, f"clean({stage.folder!r})")
-
-
-class _Stage:
-    """The folder `.hognose` on the board."""
-
-    def __init__(self, link: Link, facts: Facts, files: dict[str, bytes]):
-        self.link, self.facts, self.files = link, facts, dict(files)
-        self.folder = facts.base + STAGING
-        self.app = facts.app
-        self.there: set[str] = set()
-
-    def place(self, path: str) -> str:
-        return f"{self.folder}/{self._name(path)}"
-
-    def _name(self, path: str) -> str:
-        return hashlib.sha256(path.encode() + b"\0" + self.files[path]).hexdigest()[:12]
-
-    def prepare(self) -> None:
-        """The folders, and what of the files an earlier deployment has left here."""
-        keep = [self._name(path) for path in self.files]
-        folders = sorted({p for path in self.files for p in _parents(path, self.facts.base)})
-        _guard(self.link, f"prepare({self.folder!r}, {keep!r}, {folders!r})")
-        self.there = {path for path, data in self.files.items() if _has(self.link, self.place(path), data)}
-
-    def free(self) -> int:
-        return _ask(self.link, f"(lambda s: s[1] * s[4])(os.statvfs({self.folder!r}))")
-
-    def missing(self) -> list[int]:
-        """Sizes of what is to be copied."""
-        return [len(data) for path, data in self.files.items() if path not in self.there]
-
-    def copy(self, path: str, progress: Progress) -> None:
-        data = self.files[path]
-        if path in self.there:
-            progress(len(data))
-            return
-        self._write(self.place(path), data, progress)
-        if not _has(self.link, self.place(path), data):
-            raise UserError(
-                f"{path} did not arrive whole, the board has its old files: run the command again"
-            )
-
-    def _write(self, place: str, data: bytes, progress: Progress) -> None:
-        _guard(self.link, f"_f = open({place!r}, 'wb')", expression=False)
-        for i in range(0, len(data), CHUNK):
-            chunk = data[i : i + CHUNK]
-            literals = repr(chunk), f"a2b_base64({b64encode(chunk)!r})"
-            _guard(self.link, f"_f.write({min(literals, key=len)}) and None", expression=False)
-            progress(len(chunk))
-        _guard(self.link, "_f.close()", expression=False)
-
-    def write_finish(self) -> None:
-        app = self.app
-        if app not in self.files and _ask(self.link, f"exists({app!r})"):
-            _guard(self.link, f"copy({app!r}, {self.folder + '/app'!r})")
-            if _ask(self.link, f"digest({app!r}) != digest({self.folder + '/app'!r})"):
-                raise UserError(f"{app} on the board cannot be copied there: its flash may be worn out")
-            last = "app"
-        else:
-            last = self._name(app) if app in self.files else ""
-        first = [(self._name(path), path) for path in self.files if path != app]
-        program = _finish(self.folder, first, last, app).encode()
-        place = self.folder + "/finish"
-        self._write(place, program, lambda n: None)
-        if not _has(self.link, place, program):
-            raise UserError("a file did not arrive whole, the board has its old files: run the command again")
-
-
-def _finish(folder: str, files: list[tuple[str, str]], last: str, app: str) -> str:
-    """The program that renames all files into place; the app's own comes last, or there is none."""
-    end = f"replace({last!r}, {app!r})" if last else f"os.remove({app!r})"
-    listing = "".join(f"    ({name!r}, {path!r}),\n" for name, path in files)
+def _finish(moves: list[tuple[str, str]]) -> str:
+    """The program that renames all files into place. It lies in the app's, so the app comes last."""
+    listing = "".join(f"    {move!r},\n" for move in moves)
     return f"""\
 {device_install.MARK}
 # It takes the app's place for a moment; if the power goes away meanwhile, the next boot runs it again.
 import os
 
 
-def replace(name, path):
-    if name in os.listdir({folder!r}):
-        name = {folder + "/"!r} + name
+def exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+
+for place, path in (
+{listing}):
+    if exists(place):
         try:
-            os.rename(name, path)
+            os.rename(place, path)
         except OSError:
             os.remove(path)
-            os.rename(name, path)
-
-
-for name, path in (
-{listing}):
-    replace(name, path)
-{end}
+            os.rename(place, path)
+    elif path == {moves[-1][1]!r}:  # there was no app
+        os.remove(path)
 if __name__ == "__main__":
     raise SystemExit  # restarts the board
 """
@@ -281,7 +270,7 @@ def _parents(path: str, base: str) -> list[str]:
     return [base + "/" + "/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def _guard(link: Link, code: str, *, expression: bool = True) -> Any:
+def _write(link: Link, code: str, *, expression: bool = True) -> Any:
     """Runs code that writes; what the file system says becomes a sentence."""
     try:
         return _ask(link, code) if expression else link.exec(code)

@@ -16,8 +16,7 @@ from . import device_run, install
 from .connection import BoardError, Connection, the_port
 
 # Small reads: a serial port without flow control loses what does not fit its buffer.
-_RUN = """
-from device_run import Model, run
+LOAD = """
 import os, sys, uctypes
 
 class Source:
@@ -33,6 +32,9 @@ class Source:
 
 hog = bytearray(os.stat("model.hog")[6])
 Source("model.hog").readinto(hog)
+"""
+_RUN = """
+from device_run import Model, run
 with open("sink", "wb") as sink:
     run(Model(hog, engine={engine!r}), {mode!r}, Source("source"), sink, lambda: sys.stdout.write("."))
 """
@@ -53,7 +55,7 @@ def run(
         "sink": b"",
         "device_run.py": Path(device_run.__file__).read_bytes(),
     }
-    code = _RUN.format(engine=engine, mode=mode)
+    code = LOAD + _RUN.format(engine=engine, mode=mode)
     return execute(port, disassemble(hog), files, engine, code, heard)["sink"]
 
 

@@ -7,7 +7,7 @@ points, options, weights. An object's offsets point forward, so those with the l
 """
 
 import struct
-from collections.abc import Callable
+from typing import Any
 
 from ..errors import UserError
 from .reader import DAMAGE
@@ -15,15 +15,16 @@ from .reader import DAMAGE
 # An object: a table (field number to value), a vector (alignment, count, bytes), or a list of tables.
 # A table's value is an object or a number's bytes.
 Vector = tuple[int, int, bytes]
-Table = dict[int, "bytes | Vector | Table | list[Table]"]
+Table = dict[int, Any]
 Object = Vector | Table | list[Table]
 
 # Fields of an operator's options, by BuiltinOptions: bytes of a number, V a vector of int32, s a string.
 _OPTIONS = {
     1: "1441441", 2: "1444144", 5: "144441", 6: "411", 8: "11111", 9: "4", 10: "41", 11: "11", 12: "1",
     14: "14411", 15: "4411", 17: "V", 19: "4", 21: "1", 23: "44", 27: "1", 28: "11", 29: "1", 30: "V",
-    32: "444441", 35: "4", 37: "11", 40: "1", 49: "14411", 55: "1", 57: "1", 59: "44", 64: "44", 71: "144111",
-    74: "11", 75: "4", 77: "1", 79: "4", 92: "44", 93: "44", 94: "4", 101: "111", 102: "11", 103: "4", 111: "ss",
+    32: "444441", 35: "4", 37: "11", 40: "1", 49: "14411", 55: "1", 57: "1", 59: "44", 64: "44",
+    71: "144111", 74: "11", 75: "4", 77: "1", 79: "4", 92: "44", 93: "44", 94: "4", 101: "111", 102: "11",
+    103: "4", 111: "ss",
 }  # fmt: skip
 # The input that is the bias: its scales are those of the other two, and TFLM looks at the first one only.
 _BIAS = {3: 2, 4: 2, 9: 2, 67: 3}
@@ -109,12 +110,13 @@ class _Model:
         codes = [self._code(c) for c in source.children(root, 1)]
         graphs = [self._graph(g, codes) for g in source.children(root, 2)]
         metadata = [m for m in map(self._metadata, source.children(root, 6)) if m]
+        buffers = [_table({0: (16, len(b), b) if b else None}) for b in self.buffers]
         self.table = _table(
             {
                 0: struct.pack("<I", source.integer(root, 0, "I")),
                 1: codes,
                 2: graphs,
-                4: [_table({0: (16, len(content), content) if content else None}) for content in self.buffers],
+                4: buffers,
                 6: metadata or None,
             }
         )
@@ -122,7 +124,12 @@ class _Model:
     def _code(self, at: int) -> Table:
         source = self.source
         return _table(
-            {0: source.scalar(at, 0, 1), 1: source.string(at, 1), 2: source.scalar(at, 2, 4), 3: source.scalar(at, 3, 4)}
+            {
+                0: source.scalar(at, 0, 1),
+                1: source.string(at, 1),
+                2: source.scalar(at, 2, 4),
+                3: source.scalar(at, 3, 4),
+            }
         )
 
     def _graph(self, at: int, codes: list[Table]) -> Table:
@@ -140,7 +147,8 @@ class _Model:
 
     def _biases(self, operators: list[int], codes: list[Table]) -> set[int]:
         """Tensors that are a bias, and nothing else."""
-        biases, others = set(), set()
+        biases: set[int] = set()
+        others: set[int] = set()
         for operator in operators:
             vector = self.source.vector(operator, 1, 4)
             inputs = struct.unpack(f"<{vector[1]}i", vector[2]) if vector else ()
@@ -191,10 +199,12 @@ class _Model:
         )
 
     def _options(self, kind: int, at: int) -> Table:
-        source = self.source
-        read: dict[str, Callable] = {"V": lambda i: source.vector(at, i, 4), "s": lambda i: source.string(at, i)}
-        fields = _OPTIONS.get(kind, "")
-        return _table({i: read[f](i) if f in read else source.scalar(at, i, int(f)) for i, f in enumerate(fields)})
+        return _table({i: self._option(at, i, field) for i, field in enumerate(_OPTIONS.get(kind, ""))})
+
+    def _option(self, at: int, number: int, field: str) -> bytes | Vector | None:
+        if field == "V":
+            return self.source.vector(at, number, 4)
+        return self.source.string(at, number) if field == "s" else self.source.scalar(at, number, int(field))
 
     def _metadata(self, at: int) -> Table | None:
         name = self.source.vector(at, 0, 1)
@@ -206,11 +216,10 @@ class _Model:
 def _builtin(code: Table) -> int:
     """BuiltinOperator; small ones may be only in the field that was there first."""
     old, new = code.get(0, b"\0"), code.get(3, b"\0\0\0\0")
-    assert isinstance(old, bytes) and isinstance(new, bytes)
     return max(struct.unpack("<b", old)[0], struct.unpack("<i", new)[0])
 
 
-def _table(fields: dict[int, "bytes | Vector | Table | list[Table] | None"]) -> Table:
+def _table(fields: dict[int, Any]) -> Table:
     return {number: value for number, value in fields.items() if value is not None}
 
 
@@ -221,15 +230,15 @@ class _Pool:
     """Objects by content: each has a number, a height (leaves are 0) and the numbers of its children."""
 
     def __init__(self) -> None:
-        self.numbers: dict[object, int] = {}
-        self.objects: list[object] = []  # a Vector, or ("table" | "list", fields or numbers)
+        self.numbers: dict[Any, int] = {}
+        self.objects: list[Any] = []  # a Vector, or ("table" | "list", fields or numbers)
         self.heights: list[int] = []
 
     def add(self, value: Object) -> int:
         children: list[int] = []
-        key: object = value
+        key: Any = value
         if isinstance(value, dict):
-            fields = []
+            fields: list[tuple[int, Any]] = []
             for number, field in value.items():
                 if isinstance(field, bytes):
                     fields.append((number, field))
@@ -277,11 +286,16 @@ def write(root: Table) -> bytes:
     return bytes(out)
 
 
-def _alignment(item: object) -> int:
-    return item[0] if isinstance(item, tuple) and isinstance(item[0], int) else 4
+def _alignment(item: Any) -> int:
+    return item[0] if isinstance(item[0], int) else 4
 
 
-def _write_table(out: bytearray, fields, vtables: dict[bytes, int], patches: list[tuple[int, int]]) -> int:
+def _write_table(
+    out: bytearray,
+    fields: list[tuple[int, Any]],
+    vtables: dict[bytes, int],
+    patches: list[tuple[int, int]],
+) -> int:
     """Large fields first, so that nothing is padded between them; tables of one layout share a vtable."""
     offsets = [0] * (1 + max((n for n, _ in fields), default=-1))
     body = bytearray(4)

@@ -12,6 +12,11 @@
 
 #define HOG_INT8 ('b')
 #define HOG_FLOAT32 ('f')
+#define HOG_INT16 ('h')
+#define HOG_INT32 ('i')
+#define HOG_INT64 ('q')         // read as two words: a tensor of it is aligned to 4
+#define HOG_UINT8 ('B')
+#define HOG_BOOL ('?')
 
 // Inner loops, where a build for size gives away more time than it saves room.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -31,6 +36,19 @@ void hog_fill(const hog_t *h, void *arena, const hog_fill_t *op);
 void hog_softmax(const hog_t *h, void *arena, const hog_softmax_t *op);
 void hog_lut(const hog_t *h, void *arena, const hog_lut_t *op);
 void hog_unary(const hog_t *h, void *arena, const hog_unary_t *op);
+#if HOG_FULL
+void hog_combine(const hog_t *h, void *arena, const hog_binary_t *op);
+
+// An element of any integer type, or bool, as int32; `hog_put` takes what it can hold of x.
+int32_t hog_get(const void *p, uint8_t type);
+void hog_put(void *p, uint8_t type, int32_t x);
+int32_t hog_saturate(uint8_t type, int32_t x);
+float hog_floor(float x);
+float hog_floor_div(float x, float y);
+float hog_floor_mod(float x, float y);
+int32_t hog_one_over_one_plus(int32_t a);
+#define HOG_RECIPROCAL_OF_0 (0) // as TFLM has it
+#endif
 
 // sums[r] = Σ x[i]·w[r][i] over k values, for the `rows` rows of w, at most HOG_DOT_ROWS; `sums` has
 // room for as many, and those of missing rows are not defined.
@@ -45,6 +63,26 @@ int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32
 float hog_exp(float x);
 float hog_tanh(float x);
 float hog_logistic(float x);
+
+// Bytes of an element.
+static inline uint32_t hog_size(uint8_t type) {
+    #if HOG_FULL
+    switch (type) {
+        case HOG_INT8:
+        case HOG_UINT8:
+        case HOG_BOOL:
+            return 1;
+        case HOG_INT16:
+            return 2;
+        case HOG_INT64:
+            return 8;
+        default:
+            return 4;
+    }
+    #else
+    return type == HOG_INT8 ? 1 : 4;
+    #endif
+}
 
 // Where a ref points. Constant tensors are only ever read, so the cast does no harm.
 static inline void *hog_at(const hog_t *h, void *arena, uint32_t ref) {

@@ -15,7 +15,10 @@ static int32_t shift_left_saturating(int32_t x, unsigned n) {
 }
 
 // 1 ÷ (1 + a) by three Newton steps for 1 ÷ h, h = (1 + a) ÷ 2; a and result are q0_31.
-static int32_t one_over_one_plus(int32_t a) {
+#if !HOG_FULL
+static
+#endif
+int32_t hog_one_over_one_plus(int32_t a) {
     int32_t h = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
     int32_t x_q2_29 = hog_add(1515870810, hog_multiply_high(h, -1010580540)); // 48/17 - 32/17·h
     for (unsigned i = 0; i < 3; ++i) {
@@ -42,7 +45,7 @@ static void row_int8(const int32_t *table, uint32_t entries, const int8_t *in, u
     while (headroom < 31 && !((sum_q12_19 << headroom) >> 31)) {
         ++headroom;
     }
-    int32_t scale = one_over_one_plus((int32_t)((sum_q12_19 << headroom) - (1u << 31)));
+    int32_t scale = hog_one_over_one_plus((int32_t)((sum_q12_19 << headroom) - (1u << 31)));
     int shift = 12 - (int)headroom + 31 - 8;
     for (uint32_t i = 0; i < depth; ++i) {
         uint32_t below = (uint32_t)(max - in[i]);

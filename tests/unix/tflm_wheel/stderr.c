@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Part of hognose: neural networks in MicroPython.
 //
-// Tests only: the wheel's own DebugLog() is bound inside its shared object and ends in vfprintf(stderr, ...);
-// the program's vfprintf comes first in the search and leads to the shim's DebugLog().
+// Tests only: on a board the shim's DebugLog() and abort() are linked into TFLM. The wheel's DebugLog() is bound
+// inside its shared object and ends in vfprintf(stderr, ...), of the C library as abort() is: the program's
+// come first in the search.
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 void DebugLog(const char *format, va_list args);
+void __wrap_abort(void);
 
 int vfprintf(FILE *restrict stream, const char *restrict format, va_list args) {
     if (stream != stderr) {
@@ -16,4 +19,14 @@ int vfprintf(FILE *restrict stream, const char *restrict format, va_list args) {
     }
     DebugLog(format, args);
     return 0;
+}
+
+void wheel_abort(void) __asm__("abort");
+void wheel_abort(void) {
+    static int again; // __wrap_abort() comes back where no call of TFLM is running
+    if (!again++) {
+        __wrap_abort();
+    }
+    again = 0;
+    raise(SIGABRT);
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""An emulated Raspberry Pi Pico as a context manager.
+"""An emulated Raspberry Pi Pico (tests/rp2040) as a context manager.
 
-    with Board(STOCK, flash=Path("flash.img")) as board:
-        board.mpremote("exec", "print(6 * 7)")     # or anything else that can open board.url
+with Pico(STOCK, flash=Path("flash.img")) as pico:
+    pico.mpremote("exec", "print(6 * 7)")     # or anything else that can open pico.url
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-HERE = Path(__file__).resolve().parent
-BUILD = HERE.parents[1] / ".build" / "rp2040"
+ROOT = Path(__file__).parents[3]
+EMULATOR = ROOT / "tests" / "rp2040"
+BUILD = ROOT / ".build" / "rp2040"
 STOCK = BUILD / "stock" / "firmware.bin"
 USERMOD = BUILD / "usermod" / "firmware.bin"
 ROM = BUILD / "rom.bin"
+MODULE = ROOT / ".build" / "natmod" / "armv6m_6.3" / "_hognose.mpy"
 
 # machine.mem32[CYCLES]: processor cycles since power-on, the low 32 bits.
 CYCLES = 0x40070000
 
 
-class BoardError(Exception):
+class PicoError(Exception):
     """The emulator cannot start, or does not do what it was asked in time."""
 
 
@@ -37,11 +39,11 @@ def missing(firmware: Path = STOCK) -> str | None:
         return "node is missing (apt-get install nodejs npm)"
     for path in (firmware, ROM, BUILD / "node_modules" / "rp2040js"):
         if not path.exists():
-            return f"{path.name} is missing (make -C tests/rp2040)"
+            return f"{path.name} is missing (run `make rp2040` in a checkout of hognose)"
     return None
 
 
-class Board:
+class Pico:
     """An emulated Pico that runs from `start` to `stop`, or in a `with` statement.
 
     firmware: a .bin or .uf2; flash: the file that keeps the 2 MB of flash, made if it does not exist
@@ -58,16 +60,16 @@ class Board:
             options += ["--flash", str(flash)]
         if interpret:
             options += ["--interpret"]
-        self._command = ["node", str(HERE / "emulator.mjs"), *options]
+        self._command = ["node", str(EMULATOR / "emulator.mjs"), *options]
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._port = ""
 
-    def start(self, timeout: float = 60) -> Board:
-        """Powers the board on; BoardError if it is not ready in `timeout` seconds."""
+    def start(self, timeout: float = 60) -> Pico:
+        """Powers the board on; PicoError if it is not ready in `timeout` seconds."""
         reason = missing(self.firmware)
         if reason is not None:
-            raise BoardError(f"no emulated Pico: {reason}")
+            raise PicoError(f"no emulated Pico: {reason}")
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -75,7 +77,7 @@ class Board:
         threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()
         try:
             self._port = self.wait_for("ready", timeout)
-        except BoardError:
+        except PicoError:
             self.stop()
             raise
         return self
@@ -87,7 +89,7 @@ class Board:
             self._process.communicate()
             self._process = None
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> Pico:
         return self.start()
 
     def __exit__(
@@ -125,9 +127,9 @@ class Board:
             try:
                 line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                raise BoardError(f"the emulated Pico did not say '{event}' in {timeout:.0f} s") from None
+                raise PicoError(f"the emulated Pico did not say '{event}' in {timeout:.0f} s") from None
             if line is None:
-                raise BoardError("the emulated Pico ended: " + " ".join(seen[-3:]))
+                raise PicoError("the emulated Pico ended: " + " ".join(seen[-3:]))
             word, _, rest = line.partition(" ")
             if word == event:
                 return rest

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""`hognose bench`: what one inference costs on a board, in cycles (emulated) or microseconds (real)."""
+
+import argparse
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from . import board, files
+from .board import device_bench, pico, remote
+from .compiler import compile_tflite
+from .compiler.disassemble import HogFile, disassemble
+from .errors import UserError
+
+_CODE = """
+import json
+from device_bench import measure
+{clock}
+print(json.dumps(measure(hog, clock, quiet, loud, {layers})))
+"""
+_CYCLES = f"""
+from machine import disable_irq as quiet, enable_irq as loud, mem32
+def clock():
+    return mem32[{pico.CYCLES:#x}]
+"""
+_MICROSECONDS = """
+from time import ticks_us as clock
+def quiet():
+    pass
+def loud(_):
+    pass
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.(tflite|hog)")
+    parser.add_argument("--on", default="rp2040", metavar="{rp2040,board[:PORT]}", help="default: rp2040")
+    parser.add_argument("--layers", action="store_true", help="each operator, too")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(args: argparse.Namespace) -> int:
+    data = files.read(args.model)
+    hog = data if data[:4] == b"HOGN" else compile_tflite(data, name=Path(args.model).stem).hog
+    facts = bench(hog, args.on, layers=args.layers)
+    print(json.dumps(facts, indent=2) if args.json else _table(args.model, facts))
+    return 0
+
+
+def bench(hog: bytes, on: str, *, layers: bool = False) -> dict[str, Any]:
+    """Counts of one inference: `cycles` on the emulated Pico, `microseconds` on a real board."""
+    name, _, port = on.partition(":")
+    if name not in ("rp2040", "board") or (port and name != "board"):
+        raise UserError(f"--on {on}: a benchmark runs on rp2040 (emulated) or board[:PORT]")
+    model = disassemble(hog)
+    emulated = name == "rp2040"
+    with board.emulated_pico() if emulated else contextlib.nullcontext(port or None) as where:
+        said: list[bytes] = []
+        code = remote.LOAD + _CODE.format(clock=_CYCLES if emulated else _MICROSECONDS, layers=layers)
+        there = {"model.hog": hog, "device_bench.py": Path(device_bench.__file__).read_bytes()}
+        remote.execute(where, model, there, "native", code, said.append)
+    found = json.loads(b"".join(said).splitlines()[0])  # behind it: the end of transmission
+    if emulated and found["invoke"] != found["again"]:
+        raise UserError(f"two runs took {found['invoke']} and {found['again']} cycles: they must be equal")
+    return _facts(model, found, emulated)
+
+
+def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, Any]:
+    macs = sum(layer.macs for layer in model.layers)
+    unit = "cycles" if emulated else "microseconds"
+    facts: dict[str, Any] = {unit: found["invoke"]}
+    if emulated:
+        facts["cycles_per_mac"] = round(found["invoke"] / macs, 2) if macs else None
+    facts |= {
+        "macs": macs,
+        "peak_ram": found["arena"] + found["state"],
+        "arena": found["arena"],
+        "heap": found["heap"],
+        "load_cycles" if emulated else "load_microseconds": found["load"],
+        "module_bytes": pico.MODULE.stat().st_size if emulated else None,
+    }
+    if "layers" in found:
+        facts["layers"] = [
+            {"index": layer.index, "name": layer.name, "macs": layer.macs, unit: count}
+            for layer, count in zip(model.layers, found["layers"], strict=True)
+        ]
+    return {k: v for k, v in facts.items() if v is not None}
+
+
+def _table(name: str, facts: dict[str, Any]) -> str:
+    unit = "cycles" if "cycles" in facts else "microseconds"
+    rate = f" ({facts['cycles_per_mac']} a MAC)" if facts.get("cycles_per_mac") else ""
+    lines = [
+        f"{name}: {facts[unit]:,} {unit}{rate}, {facts['macs']:,} MACs",
+        f"peak RAM {facts['peak_ram']:,} bytes (arena {facts['arena']:,}), "
+        f"on the heap with Python's objects {facts['heap']:,}; load {facts['load_' + unit]:,} {unit}",
+    ]
+    for layer in facts.get("layers", []):
+        rate = f"{layer[unit] / layer['macs']:8.2f}" if layer["macs"] else " " * 8
+        lines.append(f"{layer['index']:3} {layer['name']:14}{layer['macs']:12,}{layer[unit]:14,}{rate}")
+    return "\n".join(lines)

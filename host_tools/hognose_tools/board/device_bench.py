@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Counts on a board, for `hognose bench`: run as `measure(hog, clock)` there."""
+
+import gc
+
+from hognose import Model, hogfile
+
+
+def measure(hog, clock, quiet, loud, layers):
+    """A dict: ticks of `clock()` for loading and for one invoke, bytes that the model takes.
+
+    `hog`: the file's bytes in RAM; `clock`: returns a 32-bit count; between `state = quiet()` and
+    `loud(state)` nothing interrupts.
+    """
+    gc.collect()
+    start = clock()
+    nothing = clock() - start & 0xFFFFFFFF  # what reading the clock takes
+    before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+    start = clock()
+    model = Model(hog, engine="native")
+    load = (clock() - start & 0xFFFFFFFF) - nothing
+    gc.collect()
+    heap = (gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0) - before
+    inputs = [bytearray(t.nbytes()) for t in model._inputs]
+    outputs = [bytearray(t.nbytes()) for t in model._outputs]
+    given = inputs if len(inputs) > 1 else inputs[0]
+    taken = outputs if len(outputs) > 1 else outputs[0]
+    counts = []
+    for _ in range(3):  # the first one still fills caches and qstrs
+        gc.collect()
+        state = quiet()
+        start = clock()
+        model.invoke(given, taken)
+        end = clock()
+        loud(state)
+        counts.append((end - start & 0xFFFFFFFF) - nothing)
+    result = {
+        "invoke": counts[1],
+        "again": counts[2],
+        "load": load,
+        "arena": model.arena_size,
+        "state": len(model._state),
+        "heap": heap,
+    }
+    if layers:
+        result["layers"] = []
+        run, model_state, arena = model._engine.run, model._state, model._arena
+        names = hogfile.operators(model._file)
+        for i in range(len(names)):
+            state = quiet()
+            start = clock()
+            run(model_state, arena, i, i)  # the way there and back
+            between = clock()
+            run(model_state, arena, i, i + 1)
+            end = clock()
+            loud(state)
+            result["layers"].append((end - between & 0xFFFFFFFF) - (between - start & 0xFFFFFFFF))
+    return result
