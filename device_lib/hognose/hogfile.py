@@ -30,7 +30,10 @@ OPERATORS = (
     "CLAMP",
     "LOGISTIC",
     "TANH",
+    "COMBINE",
 )
+# Bytes of an element, by typecode.
+SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}
 
 
 class Tensor:
@@ -47,7 +50,7 @@ class Tensor:
             self.size *= n
 
     def nbytes(self):
-        return self.size * (4 if self.dtype == "f" else 1)
+        return self.size * SIZES[self.dtype]
 
 
 def arena_size(head):

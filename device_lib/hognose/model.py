@@ -17,7 +17,15 @@ from . import hogfile
 _NEST = (list, tuple)
 _NUMBER = (int, float)
 _NO_BUFFER = (list, tuple, str)  # a str is one for MicroPython
-_DTYPES = {"b": "int8", "f": "float32"}
+_DTYPES = {
+    "b": "int8",
+    "f": "float32",
+    "h": "int16",
+    "i": "int32",
+    "q": "int64",
+    "B": "uint8",
+    "?": "bool",
+}
 # By (sys.implementation._mpy >> 10) & 15.
 _ARCHITECTURES = (
     "",
@@ -141,7 +149,7 @@ class Model:
             names = self.meta.get(what + "s", ())
             for i, t in enumerate(tensors):
                 text = "%s %d: %s" % (what, i, _describe_tensor(t))
-                if t.dtype == "b":
+                if t.dtype in "bhB":
                     text += ", scale %g, zero point %d" % (t.scale, t.zero_point)
                 lines.append(text + (", " + names[i] if i < len(names) else ""))
         if self.labels:

@@ -3,7 +3,6 @@
 """`hognose bench`: what one inference costs on a board, in cycles (emulated) or microseconds (real)."""
 
 import argparse
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,11 @@ from .compiler import compile_tflite
 from .compiler.disassemble import HogFile, disassemble
 from .errors import UserError
 
+# The emulated Pico has the file in its flash, memory-mapped; a real board gets it over the serial line.
+_IN_FLASH = """
+import sys, uctypes
+hog = uctypes.bytearray_at({address}, {size})
+"""
 _CODE = """
 import json
 from device_bench import measure
@@ -56,11 +60,16 @@ def bench(hog: bytes, on: str, *, layers: bool = False) -> dict[str, Any]:
         raise UserError(f"--on {on}: a benchmark runs on rp2040 (emulated) or board[:PORT]")
     model = disassemble(hog)
     emulated = name == "rp2040"
-    with board.emulated_pico() if emulated else contextlib.nullcontext(port or None) as where:
-        said: list[bytes] = []
-        code = remote.LOAD + _CODE.format(clock=_CYCLES if emulated else _MICROSECONDS, layers=layers)
-        there = {"model.hog": hog, "device_bench.py": Path(device_bench.__file__).read_bytes()}
-        remote.execute(where, model, there, "native", code, said.append)
+    said: list[bytes] = []
+    code = _CODE.format(clock=_CYCLES if emulated else _MICROSECONDS, layers=layers)
+    there = {"device_bench.py": Path(device_bench.__file__).read_bytes()}
+    if emulated:
+        with board.emulated_pico(hog) as (where, address):
+            code = _IN_FLASH.format(address=address, size=len(hog)) + code
+            remote.execute(where, model, there, "native", code, said.append, in_ram=False)
+    else:
+        there["model.hog"] = hog
+        remote.execute(port or None, model, there, "native", remote.LOAD + code, said.append)
     found = json.loads(b"".join(said).splitlines()[0])  # behind it: the end of transmission
     if emulated and found["invoke"] != found["again"]:
         raise UserError(f"two runs took {found['invoke']} and {found['again']} cycles: they must be equal")

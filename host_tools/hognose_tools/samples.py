@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from . import files
+from .compiler.records import TYPECODE
 from .errors import UserError
 
-NUMPY: dict[str, np.dtype] = {"b": np.dtype("<i1"), "f": np.dtype("<f4")}
+NUMPY: dict[str, np.dtype] = {
+    code: np.dtype(name).newbyteorder("<") for name, code in TYPECODE.items()
+}
 
 
 @dataclass
@@ -81,8 +84,10 @@ def quantized(array: np.ndarray, port: Port) -> np.ndarray:
     """Numbers as the model's elements: a float32 division, rounded half away from zero, clamped."""
     if port.type == "f":
         return array.astype(port.dtype)
-    ratio = array.astype(np.float32) / np.float32(port.scale)
+    ratio = array.astype(np.float32) / np.float32(port.scale or 1)
     rounded = np.trunc(ratio.astype(np.float64) + np.copysign(0.5, ratio))
+    if port.type == "?":
+        return array.astype(bool)
     bounds = np.iinfo(port.dtype)
     return np.clip(rounded + port.zero_point, bounds.min, bounds.max).astype(port.dtype)
 
@@ -95,6 +100,8 @@ def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:
         shape = (count, *port.shape)
         if port.type == "f":
             arrays.append(chance.standard_normal(shape, np.float32))
+        elif port.type == "?":
+            arrays.append(chance.integers(0, 2, shape).astype(bool))
         else:
             bounds = np.iinfo(port.dtype)
             arrays.append(chance.integers(bounds.min, bounds.max, shape, port.dtype, endpoint=True))

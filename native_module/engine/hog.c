@@ -417,6 +417,9 @@ static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
         }
         out_size = op->function >= HOG_F_EQUAL ? 1 : size;
         size1 = op->function == HOG_F_SELECT ? 1 : size;
+        if (size1 < out_size && op->in1 == op->out) {
+            return E_OVERLAP;
+        }
     }
     #endif
     uint32_t bytes = times(places(op->loop, op->loops), out_size);

@@ -236,7 +236,7 @@ const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
     } else if (io->type != HOG_INT8) {
         for (size_t at = 0; at < n; ++at) {
             int32_t x = hog_get(bytes + at * hog_size(io->type), io->type);
-            ((float *)floats)[at] = scale_of(io) * (float)((int64_t)x - io->zero_point);
+            ((float *)floats)[at] = scale_of(io) * ((float)x - (float)io->zero_point);
         }
     #endif
     } else {

@@ -126,6 +126,9 @@ static bool convolution(call_t *c) {
     int32_t in_c = dim(in, 3), out_c = dim(out, 3);
     if (depthwise) {
         int32_t multiplier = option(c, 3, 4, 0);
+        if (c->op->inputs == 3 && !c->has[2]) {
+            return false; // TFLM's kernel does not expect this
+        }
         if (dim(w, 0) != 1 || dim(w, 3) != out_c || in_c < 1 || multiplier < 1 || out_c / in_c != multiplier
             || out_c % in_c) {
             return false;

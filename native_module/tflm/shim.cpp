@@ -253,10 +253,14 @@ extern "C" int DebugVsnprintf(char *buffer, size_t size, const char *format, va_
 // A check inside TFLM that fails calls abort(). Linked with --wrap=abort, this makes an error of it.
 extern "C" void __real_abort(void);
 extern "C" void __wrap_abort(void) {
-    if (speaker && speaker->exit) {
+    tflm_leave();
+    __real_abort();
+}
+
+void tflm_leave(void) {
+    if (speaker) {
         longjmp(*speaker->exit, LEAVE_ABORT);
     }
-    __real_abort();
 }
 
 static void say(const char *format, ...) {

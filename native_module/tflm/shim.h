@@ -62,6 +62,9 @@ tflm_status_t tflm_reset(tflm_t *t);
 // Invokes and notes up to `*count` operators with their times; `*count` is then their number.
 tflm_status_t tflm_profile(tflm_t *t, uint32_t (*ticks_us)(void), tflm_event_t *events, size_t *count);
 
+// Makes an error of a call that is running, in place of abort(); returns where none is.
+void tflm_leave(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -138,19 +138,26 @@ def _on_board(
 
 
 @contextlib.contextmanager
-def emulated_pico() -> Iterator[str]:
-    """The port of a fresh emulated Pico; UserError where it cannot run."""
-    from .pico import Pico, PicoError
+def emulated_pico(data: bytes = b"") -> Iterator[tuple[str, int]]:
+    """A fresh emulated Pico: its port, and the address of `data` in its flash. UserError: it cannot run."""
+    from .pico import Pico, PicoError, missing, place
 
     try:
-        with Pico() as pico:
-            yield pico.url
+        reason = missing()
+        if reason:
+            raise PicoError(f"no emulated Pico: {reason}")
+        with tempfile.TemporaryDirectory() as folder:
+            flash = Path(folder) / "flash.img"
+            image, address = place(data)
+            flash.write_bytes(image)
+            with Pico(flash=flash) as pico:
+                yield pico.url, address
     except PicoError as e:
         raise UserError(str(e)) from e
 
 
 def _on_rp2040(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
-    with emulated_pico() as port:
+    with emulated_pico() as (port, _):
         return _on_board(hog, engine, mode, source, done, port)
 
 

@@ -25,6 +25,11 @@ USERMOD = BUILD / "usermod" / "firmware.bin"
 ROM = BUILD / "rom.bin"
 MODULE = ROOT / ".build" / "natmod" / "armv6m_6.3" / "_hognose.mpy"
 
+FLASH_ADDRESS = 0x10000000
+FLASH_SIZE = 2 << 20
+FILES_AT = 0xA0000  # where the firmware's file system begins in the flash
+SECTOR = 4096
+
 # machine.mem32[CYCLES]: processor cycles since power-on, the low 32 bits.
 CYCLES = 0x40070000
 
@@ -41,6 +46,16 @@ def missing(firmware: Path = STOCK) -> str | None:
         if not path.exists():
             return f"{path.name} is missing (run `make rp2040` in a checkout of hognose)"
     return None
+
+
+def place(data: bytes, firmware: Path = STOCK) -> tuple[bytes, int]:
+    """A flash image with `data` between firmware and file system, and its address on the board."""
+    at = -(-firmware.stat().st_size // SECTOR) * SECTOR
+    if at + len(data) > FILES_AT:
+        raise PicoError(f"{len(data):,} bytes do not fit the Pico's flash beside its firmware")
+    image = bytearray(b"\xff" * FLASH_SIZE)
+    image[at : at + len(data)] = data
+    return bytes(image), FLASH_ADDRESS + at
 
 
 class Pico:

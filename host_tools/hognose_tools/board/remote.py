@@ -8,6 +8,7 @@ mpremote mounts a folder of the host, and the board imports library and native m
 import contextlib
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..compiler.disassemble import HogFile, disassemble
@@ -66,6 +67,8 @@ def execute(
     engine: str,
     code: str,
     heard: Callable[[bytes], object] | None = None,
+    *,
+    in_ram: bool = True,
 ) -> dict[str, bytes]:
     """Runs `code` on the board, in a folder with `files`, the library and the module of `engine`.
 
@@ -78,7 +81,7 @@ def execute(
         if board.implementation != "micropython":
             raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
         library = install.library(board, engine)
-        install.check_ram(board, model, library)
+        install.check_ram(board, model if in_ram else replace(model, size=0), library)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for path, data in (library | files).items():

@@ -83,7 +83,7 @@ def _layer(index: int, record: Record) -> Layer:
         scratch = patch * item if f["scratch"] < IN_DATA else 0
     elif record.name in ("AVERAGE_POOL", "MAX_POOL"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["channels"]]
-    elif record.name in ("ADD", "MUL"):
+    elif record.name in ("ADD", "MUL", "COMBINE"):
         shape = [v.n for v in record.loops]
     elif record.name == "MEAN":
         shape = [v.n for v in record.loops[: f["keep"]]] or [1]

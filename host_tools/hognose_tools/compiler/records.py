@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 
 NONE = 0xFFFFFFFF
 IN_DATA = 0x80000000
-TYPECODE = {"int8": "b", "float32": "f"}
-ITEMSIZE = {"b": 1, "f": 4}
+TYPECODE = {
+    "int8": "b",
+    "float32": "f",
+    "int16": "h",
+    "int32": "i",
+    "int64": "q",
+    "uint8": "B",
+    "bool": "?",
+}
+ITEMSIZE = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}
 MAX_LOOPS = 6
 
 _WINDOW = "stride_h:H stride_w:H"
 # A clamp is 8 bytes; which of the two forms, the operator's type says.
-_CLAMP = {"b": "in_zp:h out_zp:h min:h max:h", "f": "min:f max:f"}
+_QUANTIZED = "in_zp:h out_zp:h min:h max:h"
+_CLAMP = {"b": _QUANTIZED, "h": _QUANTIZED, "f": "min:f max:f"}
+_CLAMP |= dict.fromkeys("iqB?", "min:i max:i")
 _CONV = (
     "in:I out:I weights:I params:I scratch:I in_c:I out_c:I batch:H in_h:H in_w:H out_h:H out_w:H "
     f"k_h:H k_w:H groups:H {_WINDOW} dilation_h:H dilation_w:H pad_h:H pad_w:H scales:H layout:H clamp"
@@ -26,6 +36,7 @@ _BINARY = (
     "in1:I in2:I out:I loops:H left_shift:H clamp multiplier1:i multiplier2:i multiplier:i "
     "shift1:b shift2:b shift:b in2_zp:b *"
 )
+_COMBINE = _BINARY.replace("left_shift:H", "left_shift:B function:B")
 _UNARY = "in:I out:I count:I min:f max:f"
 _QUANTIZE = "in:I out:I count:I scale:f zero_point:i"
 
@@ -50,8 +61,16 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
     "CLAMP": (14, _UNARY),
     "LOGISTIC": (15, _UNARY),
     "TANH": (16, _UNARY),
+    "COMBINE": (17, _COMBINE),
 }
 NAMES = {code: name for name, (code, _) in RECORDS.items()}
+# Functions of COMBINE, APPLY, …: the numbers of hog.h.
+FUNCTIONS = {
+    "COMBINE": (
+        "ADD SUB MUL DIV MAXIMUM MINIMUM SQUARED_DIFFERENCE FLOOR_DIV FLOOR_MOD PRELU SELECT LOGICAL_AND "
+        "LOGICAL_OR EQUAL NOT_EQUAL LESS LESS_EQUAL"
+    ).split(),
+}
 REFS = ("in", "in1", "in2", "out", "weights", "params", "scratch", "table")
 
 
@@ -62,6 +81,11 @@ class Loop:
     n: int
     a: int = 0
     b: int = 0
+
+
+def function(record: str, name: str) -> int:
+    """The number of a function of COMBINE, APPLY, …"""
+    return FUNCTIONS[record].index(name) + 1
 
 
 @dataclass

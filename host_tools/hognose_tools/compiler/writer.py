@@ -11,11 +11,12 @@ from typing import Any
 from ..errors import UserError
 from .graph import Tensor
 from .lower import Const, Lowered, Step, View
-from .records import IN_DATA, NONE, REFS, TYPECODE, Record
+from .records import IN_DATA, NONE, RECORDS, REFS, TYPECODE, Record
 
 VERSION = 1
 MAGIC = b"HOGN"
 FEATURES = {"b": 1 << 0, "f": 1 << 1}
+_TYPES, _FULL = 1 << 2, 1 << 3  # any other type; operators that the small engine leaves out
 _HEADER, _SECTION = 24, 12
 MAX_FILE = 2**31 - 1  # refs have 31 bits
 
@@ -49,8 +50,10 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
                 f"{step.operator.label}: too large for the file format ({e}); make the layer smaller"
             ) from e
     features = 0
-    for kind in [s.type for s in low.steps] + [TYPECODE[t.dtype] for t in graph.inputs]:
-        features |= FEATURES[kind]
+    ports = [TYPECODE[t.dtype] for t in (*graph.inputs, *graph.outputs)]
+    for kind in [s.type for s in low.steps] + ports:
+        features |= FEATURES.get(kind, _TYPES)
+    features |= _FULL if any(RECORDS[s.name][0] >= RECORDS["COMBINE"][0] for s in low.steps) else 0
     features |= FEATURES["f"] if any(s.name in ("QUANTIZE", "DEQUANTIZE") for s in low.steps) else 0
     text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
     sections = {b"META": text + b" " * (-len(text) % 4), b"PLAN": plan, b"DATA": bytes(data.blob)}

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 void DebugLog(const char *format, va_list args);
-void __wrap_abort(void);
+void tflm_leave(void);
 
 int vfprintf(FILE *restrict stream, const char *restrict format, va_list args) {
     if (stream != stderr) {
@@ -23,10 +23,6 @@ int vfprintf(FILE *restrict stream, const char *restrict format, va_list args) {
 
 void wheel_abort(void) __asm__("abort");
 void wheel_abort(void) {
-    static int again; // __wrap_abort() comes back where no call of TFLM is running
-    if (!again++) {
-        __wrap_abort();
-    }
-    again = 0;
+    tflm_leave();
     raise(SIGABRT);
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .. import fixedpoint as fx
 from ..graph import Graph, Operator
 from ..records import TYPECODE
-from . import elementwise, reduction, shape, window
+from . import combine, elementwise, reduction, shape, window
 from .core import ASK_TYPE, Const, Lowered, Step, Unsupported, View, typecode
 
 __all__ = ["LOWER", "Const", "Lowered", "Step", "View", "lower"]
@@ -57,7 +57,8 @@ def _ground_outputs(low: Lowered) -> None:
 
 LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "ABS": elementwise.absolute,
-    "ADD": elementwise.binary,
+    "ADD": combine.binary,
+    "ADD_N": combine.add_n,
     "BATCH_TO_SPACE_ND": shape.batch_to_space,
     "BROADCAST_TO": shape.broadcast_to,
     "AVERAGE_POOL_2D": lambda low, op: window.pool(low, op, name="AVERAGE_POOL"),
@@ -66,22 +67,36 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "DEPTHWISE_CONV_2D": lambda low, op: window.convolution(low, op, depthwise=True),
     "DEPTH_TO_SPACE": shape.depth_to_space,
     "DEQUANTIZE": elementwise.dequantize,
+    "DIV": combine.binary,
     "ELU": elementwise.elu,
+    "EQUAL": combine.comparison,
     "EXPAND_DIMS": shape.reshape,
+    "FLOOR_DIV": combine.floor,
+    "FLOOR_MOD": combine.floor,
     "FULLY_CONNECTED": window.fully_connected,
     "GATHER": shape.gather,
+    "GREATER": combine.comparison,
+    "GREATER_EQUAL": combine.comparison,
     "HARD_SWISH": elementwise.hard_swish,
     "LEAKY_RELU": elementwise.leaky_relu,
+    "LESS": combine.comparison,
+    "LESS_EQUAL": combine.comparison,
+    "LOGICAL_AND": combine.logical,
+    "LOGICAL_OR": combine.logical,
     "LOGISTIC": lambda low, op: elementwise.sigmoid(
         low, op, name="LOGISTIC", function=fx.logistic, fraction_bits=8, zero_point=-128
     ),
+    "MAXIMUM": combine.extreme,
     "MAX_POOL_2D": lambda low, op: window.pool(low, op, name="MAX_POOL"),
     "MEAN": reduction.mean,
+    "MINIMUM": combine.extreme,
     "MIRROR_PAD": shape.mirror_pad,
-    "MUL": elementwise.binary,
+    "MUL": combine.binary,
+    "NOT_EQUAL": combine.comparison,
     "PACK": shape.pack,
     "PAD": shape.pad,
     "PADV2": shape.pad,
+    "PRELU": combine.prelu,
     "QUANTIZE": elementwise.quantize,
     "RELU": elementwise.relu,
     "RELU6": elementwise.relu6,
@@ -89,14 +104,17 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "RESIZE_NEAREST_NEIGHBOR": shape.resize_nearest,
     "REVERSE_V2": shape.reverse,
     "RSQRT": elementwise.rsqrt,
+    "SELECT_V2": combine.select,
     "SLICE": shape.slice_,
     "SOFTMAX": reduction.softmax,
     "SPACE_TO_BATCH_ND": shape.space_to_batch,
     "SPACE_TO_DEPTH": shape.space_to_depth,
     "SPLIT": lambda low, op: shape.split(low, op, data=1, axis=0),
     "SPLIT_V": lambda low, op: shape.split(low, op, data=0, axis=2),
+    "SQUARED_DIFFERENCE": combine.binary,
     "SQUEEZE": shape.reshape,
     "STRIDED_SLICE": shape.strided_slice,
+    "SUB": combine.binary,
     "TANH": lambda low, op: elementwise.sigmoid(
         low, op, name="TANH", function=fx.tanh, fraction_bits=7, zero_point=0
     ),

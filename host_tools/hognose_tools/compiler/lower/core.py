@@ -17,6 +17,8 @@ from ..records import ITEMSIZE, MAX_LOOPS, TYPECODE, Loop
 ACTIVATIONS = {0: None, 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _BOUNDS = {"RELU": (0.0, None), "RELU_N1_TO_1": (-1.0, 1.0), "RELU6": (0.0, 6.0)}
 FLT_MAX = float(np.finfo(np.float32).max)
+INT32 = (-(2**31), 2**31 - 1)
+LIMITS = {"b": (-128, 127), "h": (-(2**15), 2**15 - 1), "i": INT32, "q": INT32, "?": INT32, "B": INT32}
 
 
 class Unsupported(Exception):
@@ -129,7 +131,7 @@ def _buffer(place: View | Const) -> Buffer:
     return place.buffer
 
 
-ASK_TYPE = "only int8 and float32 are supported; convert with `hognose quantize` (full int8) or as float32"
+ASK_TYPE = "convert the model with `hognose quantize` (full int8) or as float32"
 
 
 def typecode(*tensors: Tensor) -> str:
@@ -148,12 +150,20 @@ def typecode(*tensors: Tensor) -> str:
     return TYPECODE[kinds.pop()]
 
 
-def arithmetic(*tensors: Tensor) -> str:
-    """The one element type of `tensors` that are computed with: int8 ones have a scale and a zero point."""
+def arithmetic(*tensors: Tensor, kinds: str = "bf") -> str:
+    """The one element type, of `kinds`, of `tensors` that are computed with.
+
+    Those of int8 have a scale and a zero point, those of int16 a scale.
+    """
     kind = typecode(*tensors)
-    for t in tensors if kind == "b" else ():
-        if len(t.scales) != 1 or not t.scale > 0 or not -128 <= t.zero_point <= 127:
-            raise Unsupported("an int8 tensor has no usable scale and zero point: quantize the model again")
+    if kind not in kinds:
+        raise Unsupported(f"{tensors[0].dtype} is not supported here: {ASK_TYPE}")
+    low, high = {"b": (-128, 127), "h": (0, 0)}.get(kind, (0, 0))
+    for t in tensors if kind in "bh" else ():
+        if len(t.scales) != 1 or not t.scale > 0 or not low <= t.zero_point <= high:
+            raise Unsupported(
+                f"an {t.dtype} tensor has no usable scale and zero point: quantize the model again"
+            )
     return kind
 
 
@@ -179,11 +189,14 @@ def clamp(op: Operator, kind: str, act: str | None = None, in_zp: int = 0) -> di
         # Without an activation TFLM still clamps to what is finite.
         return {"min": -FLT_MAX if low is None else low, "max": FLT_MAX if high is None else high}
     t = op.outputs[0]
+    least, most = LIMITS[kind]
+    if kind not in "bh":
+        return {"min": least if low is None else int(low), "max": most if high is None else int(high)}
     return {
         "in_zp": in_zp,
         "out_zp": t.zero_point,
-        "min": -128 if low is None else max(-128, quantized(low, t)),
-        "max": 127 if high is None else min(127, quantized(high, t)),
+        "min": least if low is None else max(least, quantized(low, t)),
+        "max": most if high is None else min(most, quantized(high, t)),
     }
 
 

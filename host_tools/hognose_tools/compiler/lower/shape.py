@@ -68,6 +68,10 @@ def shifted(place: View | Const, offset: int) -> View | Const:
 def fill(low: Lowered, op: Operator, y: Tensor, value: int) -> None:
     """All elements of `y` become the one whose bytes are `value`."""
     item = ITEMSIZE[typecode(y)]
+    if item == 8:  # FILL knows no such elements: a copy of one that stands still
+        one = Const((value & (256**item - 1)).to_bytes(item, "little"))
+        fields = {"in": one, "out": low.place(y), "run": item, "loops": 1}
+        return low.emit("MOVE", op, fields, [Loop(y.size, 0, item)], kind=typecode(y), tensor=y)
     fields = {"out": low.place(y), "count": y.size, "size": item, "value": value & (256**item - 1)}
     low.emit("FILL", op, fields, kind=typecode(y), tensor=y)
 
