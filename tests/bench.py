@@ -8,10 +8,12 @@ A table stands between `<!-- NAME -->` and `<!-- /NAME -->`, so that the page sh
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from hognose_tools import files
-from hognose_tools.compiler import compile_tflite
+from hognose_tools.bench import bench
+from hognose_tools.compiler import Compiled, compile_tflite
 from hognose_tools.errors import UserError
 from hognose_tools.oracle import Oracle
 
@@ -27,13 +29,8 @@ def sizes() -> list[str]:
         "| model | MACs | .tflite | .hog | | arena | lower bound | TFLM's arena | |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for path in sorted(MODELS.glob("*.tflite")):
+    for path, c in _packed():
         tflite = files.read(path)
-        try:
-            c = compile_tflite(tflite, name=path.stem)
-        except UserError as e:
-            print(f"left out: {path.name}: {e}")
-            continue
         tflm = Oracle(tflite).arena_used
         rows.append(
             f"| {path.stem} | {c.macs:,} | {len(tflite):,} | {len(c.hog):,} | {len(c.hog) / len(tflite):.2f} "
@@ -50,12 +47,50 @@ def modules() -> list[str]:
     ]
 
 
+# TFLM with CMSIS-NN on Armv6-M, gcc 12.2, the same cycle model: code and weights as if cached.
+TFLM_CYCLES = {
+    "hello_world_int8": 9_400,
+    "kws_ref_model": 34_800_000,
+    "pretrainedResnet_quant": 131_300_000,
+    "ad01_int8": 2_310_000,
+}
+
+
+def cycles() -> list[str]:
+    """One inference on the emulated Pico: the native module on stock firmware."""
+    rows = [
+        "| model | MACs | cycles | a MAC | TFLM + CMSIS-NN | | peak RAM | load, cycles |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for path, c in _packed():
+        try:
+            b = bench(c.hog, "rp2040")
+        except UserError as e:
+            print(f"left out: {path.name}: {e}")
+            continue
+        tflm = TFLM_CYCLES.get(path.stem)
+        beside = f"{tflm:,} | {b['cycles'] / tflm:.2f}" if tflm else "|"
+        rows.append(
+            f"| {path.stem} | {b['macs']:,} | {b['cycles']:,} | {b['cycles_per_mac']} "
+            f"| {beside} | {b['peak_ram']:,} | {b['load_cycles']:,} |"
+        )
+    return rows
+
+
+def _packed() -> Iterator[tuple[Path, Compiled]]:
+    for path in sorted(MODELS.glob("*.tflite")):
+        try:
+            yield path, compile_tflite(files.read(path), name=path.stem)
+        except UserError as e:
+            print(f"left out: {path.name}: {e}")
+
+
 def main() -> int:
     if not MODELS.is_dir():
         print(f"no models in {MODELS}: set HOGNOSE_MODELS to a folder of .tflite files", file=sys.stderr)
         return 2
     page = PAGE.read_text()
-    for name, rows in {"sizes": sizes(), "modules": modules()}.items():
+    for name, rows in {"sizes": sizes(), "modules": modules(), "cycles": cycles()}.items():
         print("\n".join(rows), end="\n\n")
         marks = f"<!-- {name} -->", f"<!-- /{name} -->"
         table = "\n".join([marks[0], "", *rows, "", marks[1]])

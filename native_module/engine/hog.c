@@ -390,10 +390,10 @@ static const uint8_t combine_types[] = {
     [HOG_F_SELECT] = B | H | I | Q | F | BOOL | U,
     [HOG_F_AND] = BOOL,
     [HOG_F_OR] = BOOL,
-    [HOG_F_EQUAL] = B | H | I | Q | F | BOOL,
-    [HOG_F_NOT_EQUAL] = B | H | I | Q | F | BOOL,
-    [HOG_F_LESS] = B | H | I | Q | F,
-    [HOG_F_LESS_EQUAL] = B | H | I | Q | F,
+    [HOG_F_EQUAL] = B | I | Q | F | BOOL,
+    [HOG_F_NOT_EQUAL] = B | I | Q | F | BOOL,
+    [HOG_F_LESS] = B | I | Q | F,
+    [HOG_F_LESS_EQUAL] = B | I | Q | F,
 };
 
 static error_t check_function(uint8_t function, uint8_t type, const uint8_t *types, size_t functions) {

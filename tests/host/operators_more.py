@@ -94,7 +94,6 @@ def _compare(d: Draw, name: str) -> Case:
 
 
 operator("EQUAL NOT_EQUAL", "bool")(_compare)
-operator("GREATER", "int16")(_compare)
 
 
 @operator("LOGICAL_AND LOGICAL_OR", "bool")

@@ -5,6 +5,7 @@
 import gc
 
 import _hognose  # noqa: F401  (its own loading is not the model's)
+
 from hognose import Model, hogfile
 
 

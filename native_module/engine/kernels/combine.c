@@ -102,10 +102,8 @@ static int32_t divide(const hog_binary_t *op, int32_t x1, int32_t x2) {
         x2 = -x2;
     }
     unsigned zeros = leading_zeros((uint32_t)x2);
-    int32_t inverse = HOG_RECIPROCAL_OF_0;
-    if (x2 != 0) {
-        inverse = hog_one_over_one_plus((int32_t)(((uint32_t)x2 << zeros) - (1u << 31)));
-    }
+    uint32_t fraction = x2 != 0 ? (uint32_t)x2 << zeros : 0; // and so it has a reciprocal of 0
+    int32_t inverse = hog_one_over_one_plus((int32_t)(fraction - (1u << 31)));
     unsigned headroom = leading_zeros((uint32_t)(x1 < 0 ? ~x1 : x1)) - 1;
     int32_t y = hog_multiply_high((int32_t)((uint32_t)x1 << headroom), inverse);
     y = hog_multiply_high(y, op->multiplier);

@@ -47,7 +47,6 @@ float hog_floor(float x);
 float hog_floor_div(float x, float y);
 float hog_floor_mod(float x, float y);
 int32_t hog_one_over_one_plus(int32_t a);
-#define HOG_RECIPROCAL_OF_0 (0) // as TFLM has it
 #endif
 
 // sums[r] = Σ x[i]·w[r][i] over k values, for the `rows` rows of w, at most HOG_DOT_ROWS; `sums` has

@@ -74,8 +74,8 @@ def binary(low: Lowered, op: Operator) -> None:
     if kind in "bh":
         scales = _scales(op.kind, kind, a, b, y)
         fields |= {"in_zp": a.zero_point, "in2_zp": b.zero_point, **scales}
-    if op.kind == "SQUARED_DIFFERENCE" and kind == "f":
-        fields |= {"min": -math.inf, "max": math.inf}  # no clamp
+    if (op.kind, kind) in (("SQUARED_DIFFERENCE", "f"), ("ADD", "i")):  # as TFLM has it
+        fields |= _unbounded(kind)
     whole = [t for t in (a, b) if t.shape == y.shape]
     return emit(low, op, op.kind, (a, b, y), kind, fields, whole)
 
@@ -86,19 +86,11 @@ def _scales(name: str, kind: str, a: Tensor, b: Tensor, y: Tensor) -> dict[str, 
     if name == "MUL":
         return multipliers(multiplier=sa * sb / sy)
     if name == "DIV":
-        return multipliers(multiplier=float(a.scale / (b.scale * y.scale)))
+        return multipliers(multiplier=sa / (sb * sy))
     twice = 2 * max(sa, sb)
-    if name == "ADD":
+    if name in ("ADD", "SUB"):
         left = 20 if kind == "b" else 15
         ratios = (sa / twice, sb / twice, twice / ((1 << left) * sy))
-    elif name == "SUB":
-        left = 20 if kind == "b" else 15
-        double = np.float32(2) * max(a.scale, b.scale)
-        ratios = (
-            float(a.scale / double),
-            float(b.scale / double),
-            float(double / (np.float32(1 << left) * y.scale)),
-        )
     else:
         left = 7 if kind == "b" else 0
         scale = float(np.float32(1 << 2 * left) * y.scale)
@@ -153,12 +145,12 @@ def comparison(low: Lowered, op: Operator) -> None:
     name = op.kind
     if name in _MIRRORED:
         a, b, name = b, a, _MIRRORED[name]
-    kinds = "bhiqf?" if "EQUAL" in (name, name.removeprefix("NOT_")) else "bhiqf"
+    kinds = "biqf?" if name.endswith("EQUAL") and not name.startswith("LESS") else "biqf"
     kind = arithmetic(a, b, kinds=kinds)
     if y.dtype != "bool":
         raise Unsupported(f"a comparison gives bool, not {y.dtype}: damaged model")
     fields = _unbounded(kind)
-    if kind in "bh":
+    if kind == "b":
         if max(a.scale, b.scale) >= 1:
             raise Unsupported("TFLM compares only tensors of scales below 1: quantize the model again")
         scales = multipliers(multiplier1=float(a.scale), multiplier2=float(b.scale))
