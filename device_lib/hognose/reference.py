@@ -8,9 +8,10 @@ Slow and portable, and the readable form of native_module/README.md: it needs no
 
 import struct
 
-from .reference_check import CheckedFile
+from .hogfile import SIZES
+from .reference_check import TANH, CheckedFile, full
 from .reference_kernels import KERNELS
-from .reference_math import f32, get, put, to_int8
+from .reference_math import f32, get, put, to_int8, to_type, wrap
 
 _CHUNK = 128  # numbers that are converted at once
 
@@ -44,8 +45,10 @@ class Reference:
             values = [f32(x) for x in numbers[start : start + _CHUNK]]
             if io.dtype == "b":
                 values = [to_int8(x, scale, io.zero_point) for x in values]
-            put(arena, at, io.dtype, values)
-            at += len(values) * (1 if io.dtype == "b" else 4)
+            elif io.dtype != "f":
+                values = [to_type(x, scale, io.zero_point, io.dtype) for x in values]
+            put(arena, at, "B" if io.dtype == "?" else io.dtype, values)
+            at += len(values) * SIZES[io.dtype]
 
     def read(self, state, arena, i, floats):
         """Output `i`, dequantized, to an array of type f."""
@@ -55,10 +58,12 @@ class Reference:
         scale = io.scale if io.scale > 0 else 1.0
         for start in range(0, io.size, _CHUNK):
             n = min(_CHUNK, io.size - start)
-            if io.dtype == "b":
-                values = [scale * (x - io.zero_point) for x in get(arena, io.ref + start, "b", n)]
-            else:
-                values = get(arena, io.ref + 4 * start, "f", n)
+            kind = "B" if io.dtype == "?" else io.dtype
+            values = get(arena, io.ref + start * SIZES[kind], kind, n)
+            if kind == "q":
+                values = [wrap(x) for x in values]  # what does not fit into 32 bits is not for floats
+            if kind != "f":
+                values = [scale * f32(f32(x) - io.zero_point) for x in values]
             for k, x in enumerate(values):
                 floats[start + k] = x
 
@@ -97,7 +102,8 @@ class Reference:
         arena = memoryview(arena)
         for at in self.file.operators[first:last]:
             op = self.file.fields(at)
-            KERNELS[op[0]](self.file.data, arena, op, self.file.loops(at))
+            kernels = KERNELS if op[0] <= TANH else full().KERNELS
+            kernels[op[0]](self.file.data, arena, op, self.file.loops(at))
 
 
 def _flat(numbers):

@@ -7,7 +7,7 @@ As thorough as hog_load() of the native engine and in its words: what passes can
 
 import struct
 
-from .hogfile import ENTRY_SIZE, HEADER_SIZE, Tensor, section, tensors
+from .hogfile import ENTRY_SIZE, HEADER_SIZE, SIZES, Tensor, section, tensors
 from .reference_math import MAX_FLOAT
 
 LIMIT = 0x80000000  # of the arena and of a file; the bit of a ref that says "in DATA"
@@ -37,6 +37,13 @@ _FORMATS = {
     LOGISTIC: "3I2f",
     TANH: "3I2f",
 }
+
+
+def full():
+    """The part for operators that few models have, in files of its own."""
+    from . import reference_full
+
+    return reference_full
 
 
 class CheckedFile:
@@ -80,24 +87,25 @@ class CheckedFile:
             raise ValueError("the plan goes on behind its last operator")
 
     def _check_io(self, io):
-        if io.dtype not in "bf":
+        if io.dtype not in SIZES:
             raise ValueError("unknown type")
         if io.reserved != 0:
             raise ValueError("a reserved field is not 0")
         if io.size == 0:
             raise ValueError("a size is 0")
-        if not self._in_arena(io.ref, io.nbytes(), 4 if io.dtype == "f" else 1):
+        if not self._in_arena(io.ref, io.nbytes(), min(4, SIZES[io.dtype])):
             raise ValueError("an input or output of the model is outside the arena or misaligned")
-        if not (0 <= io.scale <= MAX_FLOAT and -128 <= io.zero_point <= 127):
+        if not (0 <= io.scale <= MAX_FLOAT and -128 <= io.zero_point <= (255 if io.dtype == "B" else 127)):
             raise ValueError("a scale or zero point of the model's inputs or outputs is out of range")
 
     def _check_operator(self, at, end):
         """Validates the record at `at` and returns its length."""
         code, kind, size = struct.unpack_from("<BBH", self._file, at)
         size *= 4
-        if code not in _FORMATS:
+        formats = _FORMATS if code <= TANH else full().FORMATS
+        if code not in formats:
             raise ValueError("unknown operator")
-        fixed = 4 + struct.calcsize("<" + _FORMATS[code].replace("c", "2f"))
+        fixed = 4 + struct.calcsize("<" + formats[code].replace("c", "2f"))
         if size > end - at or size < fixed:
             raise ValueError("the record's length is wrong")
         loops = self._loop_count(code, at)
@@ -106,14 +114,20 @@ class CheckedFile:
         if size != fixed + 12 * loops:
             raise ValueError("the record's length is wrong")
         kind = chr(kind)
-        if not (kind == "b" and code < CLAMP or kind == "f" and not LUT <= code <= DEQUANTIZE):
+        if code > TANH or code == MOVE or code == FILL:
+            if kind not in SIZES:
+                raise ValueError("unknown type")
+        elif not (kind == "b" and code < CLAMP or kind == "f" and not LUT <= code <= DEQUANTIZE):
             raise ValueError("unknown type")
-        _CHECKS[code](self, self.fields(at), self.loops(at))
+        checks = _CHECKS if code <= TANH else full().CHECKS
+        checks[code](self, self.fields(at), self.loops(at))
         return size
 
     def _loop_count(self, code, at):
         if code == ADD or code == MUL:
             return struct.unpack_from("<H", self._file, at + 16)[0]
+        if code > TANH:
+            return full().loop_count(self._file, code, at)
         if code == MEAN:
             return self._file[at + 12] + self._file[at + 13]
         return struct.unpack_from("<I", self._file, at + 16)[0] if code == MOVE else 0
@@ -122,7 +136,8 @@ class CheckedFile:
         """A record: operator code, element type, and its fields."""
         code, kind = struct.unpack_from("<BB", self._file, at)
         kind = chr(kind)
-        form = _FORMATS[code].replace("c", "4h" if kind == "b" else "2f")
+        form = (_FORMATS if code <= TANH else full().FORMATS)[code]
+        form = form.replace("c", "4h" if kind in "bh" else "2f" if kind == "f" else "2i")
         if code == SOFTMAX and kind == "f":
             form = "5If"
         return (code, kind) + struct.unpack_from("<" + form, self._file, at + 4)
@@ -228,34 +243,38 @@ class CheckedFile:
             high += max(reach, 0) * unit
         area = ref & LIMIT
         at = ref ^ area
-        if at + low < 0 or at + high > (len(self.data) if area else self.arena_size) or at % unit:
+        if at + low < 0 or at + high > (len(self.data) if area else self.arena_size) or at % min(unit, 4):
             return None
         return at + low + area, high - low
 
     def _check_binary(self, op, loops):
         kind, in1, in2, out, _, left_shift = op[1:7]
         size = 1 if kind == "b" else 4
-        n = places(loops)
-        if not loops or n == 0:
-            raise ValueError("a size is 0")
-        if not self._in_arena(out, n * size, size):
-            raise ValueError("output ends outside the arena or is misaligned")
-        for ref, second in ((in1, False), (in2, True)):
-            extent = self._extent(ref, loops, second, size, size)
-            if extent is None:
-                raise ValueError("input ends outside the arena or the file, or is misaligned")
-            if (
-                not ref & LIMIT
-                and _overlap(extent[0], extent[1], out, n * size)
-                and not (ref == out and _walks_like_output(loops, second))
-            ):
-                raise ValueError(_OVERLAP)
+        self.check_operands(in1, in2, out, loops, size, size, size)
         if kind == "b":
             if left_shift > 30:
                 raise ValueError("multiplier or shift out of range")
             for i in (11, 12, 13):
                 _check_multiplier(op[i], op[i + 3])
         _check_clamp(op[7 : 11 if kind == "b" else 9])
+
+    def check_operands(self, in1, in2, out, loops, size1, size2, out_size):
+        """Two operands and the contiguous output of a loop nest; sizes are those of an element."""
+        n = places(loops)
+        if not loops or n == 0:
+            raise ValueError("a size is 0")
+        if not self._in_arena(out, n * out_size, min(4, out_size)):
+            raise ValueError("output ends outside the arena or is misaligned")
+        for ref, size, second in ((in1, size1, False), (in2, size2, True)):
+            extent = self._extent(ref, loops, second, size, size)
+            if extent is None:
+                raise ValueError("input ends outside the arena or the file, or is misaligned")
+            if (
+                not ref & LIMIT
+                and _overlap(extent[0], extent[1], out, n * out_size)
+                and not (ref == out and _walks_like_output(loops, second))
+            ):
+                raise ValueError(_OVERLAP)
 
     def _check_mean(self, op, loops):
         kind, in_, out, keep, _, reserved = op[1:7]
@@ -366,7 +385,7 @@ def _check_header(file):
         raise ValueError("the checksum is wrong: the file is damaged")
     if sections > 16 or length < HEADER_SIZE + sections * ENTRY_SIZE:
         raise ValueError("the section table ends outside the file")
-    if features & ~3:
+    if features & ~15:
         raise ValueError("the file needs a newer engine")
     if arena_size >= LIMIT:
         raise ValueError("the arena is 2 GB or larger")

@@ -6,6 +6,8 @@ import struct
 import sys
 from array import array
 
+from .hogfile import SIZES
+
 MAX_FLOAT = 3.4028234663852886e38
 
 # Elements in memory, and loop nests.
@@ -18,7 +20,7 @@ def get(memory, at, kind, n):
 def get_strided(memory, at, kind, n, stride):
     if stride == 1:
         return get(memory, at, kind, n)
-    step = stride * (1 if kind == "b" else 4)
+    step = stride * SIZES[kind]
     return [get(memory, at + i * step, kind, 1)[0] for i in range(n)]
 
 
@@ -43,7 +45,7 @@ else:
         if kind == "f":  # struct refuses what is too large for float32; an array makes it infinite
             memory[at : at + 4 * len(values)] = bytes(array("f", values))
         else:
-            struct.pack_into("<%db" % len(values), memory, at, *values)
+            struct.pack_into("<%d%s" % (len(values), kind), memory, at, *values)
 
 
 def walk(loops):
@@ -113,6 +115,17 @@ def to_int8(x, scale, zero_point):
     if x != x:
         x = 0.0
     return clamp(round_to_int(clamp(x, -1000.0, 1000.0)) + zero_point, -128, 127)
+
+
+def to_type(x, scale, zero_point, kind):
+    """The same for the types that few models have."""
+    x = f32(x / scale)
+    x = clamp(x if x == x else 0.0, -2147483648.0, 2147483520.0)
+    n = wrap(round_to_int(x) + zero_point)
+    if kind == "?":
+        return n != 0
+    low, high = {"h": (-32768, 32767), "B": (0, 255)}.get(kind, (-0x80000000, 0x7FFFFFFF))
+    return clamp(n, low, high)
 
 
 def multiply_add(sums, xs, ws):

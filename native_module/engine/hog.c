@@ -58,6 +58,8 @@
     X(OVERLAP, "output or scratch overlap each other or the input") \
     X(GROUPS, "groups do not divide the channels") \
     X(WINDOW, "window too large") \
+    X(BLOCK, "block of channels or rows out of range") \
+    X(BLOCK_WEIGHTS, "a weight is -128 where it must not be") \
     X(EMPTY_WINDOW, "window outside the input") \
     X(SCALES, "multipliers are neither one nor one for each channel") \
     X(MULTIPLIER, "multiplier or shift out of range") \
@@ -217,13 +219,36 @@ static error_t check_conv_params(const hog_t *h, const hog_conv_t *c) {
     return E_OK;
 }
 
+// Bytes of scratch of a record with a block; `k` is the size of a patch.
+static uint32_t block_scratch(const hog_conv_t *c, uint32_t k) {
+    if (c->op.code == HOG_DEPTHWISE) {
+        uint32_t rows = (c->block - 1u) * c->stride_h + c->k_h, columns = (c->out_w - 1u) * c->stride_w + c->k_w;
+        return times(times(rows, columns), 4);
+    }
+    uint64_t quads = (k + 3u) / 4;
+    uint64_t bytes = (quads * 16 + 24) * (c->block / 2u) + quads * 8;
+    return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+}
+
+static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights) {
+    if (c->op.type != HOG_INT8) {
+        return E_TYPE;
+    }
+    if (c->op.code == HOG_CONV ? c->block % 2 != 0 || c->block > c->out_c / c->groups : c->block > c->out_h) {
+        return E_BLOCK;
+    }
+    for (const int8_t *w = hog_at(h, NULL, c->weights); weights != 0; --weights) {
+        if (*w++ == INT8_MIN) {
+            return E_BLOCK_WEIGHTS;
+        }
+    }
+    return E_OK;
+}
+
 static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     uint32_t size = hog_size(c->op.type);
     if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
         return E_ZERO;
-    }
-    if (c->layout != 0) {
-        return E_RESERVED;
     }
     if (c->in_c % c->groups != 0 || c->out_c % c->groups != 0 || (c->op.code == HOG_DEPTHWISE && c->groups != c->in_c)) {
         return E_GROUPS;
@@ -239,11 +264,20 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
         return error;
     }
     tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);
-    if (!in_data(h, c->weights, times(scratch.size, c->out_c), size)) {
+    uint32_t weights = times(scratch.size, c->out_c);
+    if (!in_data(h, c->weights, weights, size)) {
         return E_WEIGHTS;
     }
+    if (c->block != 0) {
+        error = check_block(h, c, weights);
+        if (error) {
+            return error;
+        }
+        scratch.size = block_scratch(c, scratch.size);
+        scratch.align = 4;
+    }
     if (c->scratch != HOG_NONE) {
-        if (!in_arena(h, scratch.ref, scratch.size, size)) {
+        if (!in_arena(h, scratch.ref, scratch.size, scratch.align)) {
             return E_SCRATCH;
         }
         if (overlap(in.ref, in.size, scratch.ref, scratch.size) || overlap(out.ref, out.size, scratch.ref, scratch.size)) {

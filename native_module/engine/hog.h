@@ -90,13 +90,18 @@ typedef struct {
     uint32_t weights;   // ref into DATA
     uint32_t params;    // ref into DATA: int32 bias[out_c], int32 multiplier[scales], int8 shift[scales]
                         // or float bias[out_c]
-    uint32_t scratch;   // arena ref of a patch, k_h * k_w * in_c / groups elements, or HOG_NONE where
-                        // every patch lies in the input as it is (and always for DEPTHWISE and float32)
+    uint32_t scratch;   // arena ref of working memory, see `block`; HOG_NONE where there is none
     uint32_t in_c, out_c;
     uint16_t batch, in_h, in_w, out_h, out_w, k_h, k_w, groups;
     uint16_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w; // pad: rows above, columns left
     uint16_t scales;    // multipliers: 1 (per tensor) or out_c (per channel); 0 for float
-    uint16_t layout;    // 0
+    uint16_t block;     // 0: a CONV of int8 has scratch of a patch, k = k_h * k_w * in_c / groups bytes, unless
+                        // every patch lies in the input as it is; DEPTHWISE and float32 have none.
+                        // Else int8 and no weight is -128, and an engine may work in blocks: CONV of `block`
+                        // output channels (even, at most out_c / groups rounded down), in scratch of
+                        // q * 8 + block / 2 * (q * 16 + 24) bytes, q = k / 4 rounded up; or without scratch where
+                        // every patch lies in the input. DEPTHWISE of `block` output rows, in scratch of
+                        // ((block - 1) * stride_h + k_h) * ((out_w - 1) * stride_w + k_w) * 4 bytes.
     hog_clamp_t clamp;
 } hog_conv_t;
 

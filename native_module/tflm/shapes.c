@@ -26,7 +26,7 @@ typedef struct {
     const tflite_operator_t *op;
     int code;
     tflite_tensor_t in[3], out;
-    bool has[3];
+    bool has[3], has_out;
 } call_t;
 
 // BuiltinOptions.
@@ -54,7 +54,7 @@ static bool same_shape(const tflite_tensor_t *a, const tflite_tensor_t *b) {
 }
 
 static bool unary(call_t *c, bool converts) {
-    return c->has[0] && c->in[0].count == c->out.count && (converts || c->in[0].type == c->out.type);
+    return c->has[0] && c->has_out && c->in[0].count == c->out.count && (converts || c->in[0].type == c->out.type);
 }
 
 // The shape that a tensor has when broadcast: dimensions count from the last one.
@@ -63,7 +63,7 @@ static int32_t dim_from_end(const tflite_tensor_t *t, int i) {
 }
 
 static bool binary(call_t *c, bool compares) {
-    if (!c->has[0] || !c->has[1] || c->in[0].type != c->in[1].type || (!compares && c->out.type != c->in[0].type)) {
+    if (!c->has[0] || !c->has[1] || !c->has_out || c->in[0].type != c->in[1].type || (!compares && c->out.type != c->in[0].type)) {
         return false;
     }
     const tflite_tensor_t *a = &c->in[0], *b = &c->in[1];
@@ -96,7 +96,7 @@ static bool weights_fit(call_t *c, uint32_t channels) {
 
 static bool fully_connected(call_t *c) {
     const tflite_tensor_t *in = &c->in[0], *weights = &c->in[1];
-    if (!c->has[0] || !c->has[1] || weights->rank != 2 || dim(weights, 1) == 0 || c->out.rank == 0) {
+    if (!c->has[0] || !c->has[1] || !c->has_out || weights->rank != 2 || dim(weights, 1) == 0 || c->out.rank == 0) {
         return false;
     }
     uint32_t channels = (uint32_t)dim(weights, 0), depth = (uint32_t)dim(weights, 1);
@@ -114,7 +114,7 @@ static bool window_fits(int32_t in, int32_t out, int32_t size, int32_t stride, i
 }
 
 static bool images(call_t *c) {
-    return c->has[0] && c->in[0].rank == 4 && c->out.rank == 4 && dim(&c->in[0], 0) == dim(&c->out, 0);
+    return c->has[0] && c->has_out && c->in[0].rank == 4 && c->out.rank == 4 && dim(&c->in[0], 0) == dim(&c->out, 0);
 }
 
 static bool convolution(call_t *c) {
@@ -152,9 +152,12 @@ static bool pool(call_t *c) {
 }
 
 static bool concatenation(call_t *c) {
+    if (!c->has_out || !has_options(c, CONCATENATION_OPTIONS)) {
+        return false;
+    }
     int32_t axis = option(c, 0, 4, 0), total = 0;
     axis += axis < 0 ? c->out.rank : 0;
-    if (axis < 0 || axis >= c->out.rank || !has_options(c, CONCATENATION_OPTIONS)) {
+    if (axis < 0 || axis >= c->out.rank) {
         return false;
     }
     for (uint32_t k = 0; k < c->op->inputs; ++k) {
@@ -179,7 +182,7 @@ static int32_t constant(const tflite_tensor_t *t, uint32_t i) {
 
 static bool reduction(call_t *c) {
     const tflite_tensor_t *in = &c->in[0], *axes = &c->in[1];
-    if (!c->has[0] || !c->has[1] || in->type != c->out.type || axes->type != INT32 || axes->data == NULL) {
+    if (!c->has[0] || !c->has[1] || !c->has_out || in->type != c->out.type || axes->type != INT32 || axes->data == NULL) {
         return false;
     }
     unsigned reduced = 0;
@@ -200,7 +203,7 @@ static bool reduction(call_t *c) {
 
 static bool padding(call_t *c) {
     const tflite_tensor_t *in = &c->in[0], *pads = &c->in[1];
-    if (!c->has[0] || !c->has[1] || in->type != c->out.type || pads->type != INT32 || pads->data == NULL
+    if (!c->has[0] || !c->has[1] || !c->has_out || in->type != c->out.type || pads->type != INT32 || pads->data == NULL
         || pads->count != 2u * in->rank || in->rank != c->out.rank || (c->has[2] && c->in[2].type != in->type)) {
         return false;
     }
@@ -215,7 +218,7 @@ static bool padding(call_t *c) {
 
 static bool transpose(call_t *c) {
     const tflite_tensor_t *in = &c->in[0], *order = &c->in[1];
-    if (!c->has[0] || !c->has[1] || in->type != c->out.type || order->type != INT32 || order->data == NULL
+    if (!c->has[0] || !c->has[1] || !c->has_out || in->type != c->out.type || order->type != INT32 || order->data == NULL
         || order->count != in->rank || in->rank != c->out.rank) {
         return false;
     }
@@ -272,6 +275,6 @@ bool tflite_shapes_fit(tflite_t *m, const tflite_operator_t *op, int code) {
     for (unsigned i = 0; i < 3; ++i) {
         c.has[i] = tflite_operand(m, op, false, i, &c.in[i]);
     }
-    // An operator without an output, or with more than it knows, is none of these.
-    return tflite_operand(m, op, true, 0, &c.out) && fits(&c) && !m->bad;
+    c.has_out = tflite_operand(m, op, true, 0, &c.out);
+    return fits(&c) && !m->bad;
 }

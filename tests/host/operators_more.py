@@ -87,6 +87,7 @@ def _floor(d: Draw, name: str) -> Case:
 
 @operator("EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL", "int8 float32 int32 int64")
 def _compare(d: Draw, name: str) -> Case:
+    d.wild = False  # TFLM aborts where a scale is 1 or more
     first, second = _broadcastable(d)
     q = d.quantization()
     a, c = d.input(first, **q), d.operand(second, **(q if d.flag() else d.quantization()))

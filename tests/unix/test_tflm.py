@@ -143,8 +143,8 @@ def _unsupported(b: Builder):
 
 
 def _refused(b: Builder):
-    x, y = (b.tensor((1, 8), "float16") for _ in range(2))
-    b.op("ADD", [x, x], y)
+    x, y = (b.tensor((1, 8), "int8", scale=0.5) for _ in range(2))
+    b.op("EXP", [x], y)
     return [x], [y]
 
 
@@ -159,7 +159,7 @@ def _state(b: Builder):
     """Adds its input to a variable."""
     handle = b.tensor((), "resource")
     x, old, new = (b.tensor((1,)) for _ in range(3))
-    b.op("VAR_HANDLE", [], handle, container="", shared_name="sum")
+    b.op("VAR_HANDLE", [], handle, container=b"", shared_name=b"sum")
     b.op("READ_VARIABLE", [handle], old)
     b.op("ADD", [x, old], new)
     b.op("ASSIGN_VARIABLE", [handle, new], [])
@@ -334,8 +334,8 @@ def test_tflm_dir_is_explained(tmp_path: Path, fragment: str, missing: str) -> N
     else:
         if shutil.which("cmake") is None:
             pytest.skip("cmake is not installed")
-        text = f"cmake_minimum_required(VERSION 3.13)\nproject(x C CXX)\nadd_library(usermod INTERFACE)\ninclude({TFLM / fragment})\n"
-        (tmp_path / "CMakeLists.txt").write_text(text)
+        head = "cmake_minimum_required(VERSION 3.13)\nproject(x C CXX)\nadd_library(usermod INTERFACE)\n"
+        (tmp_path / "CMakeLists.txt").write_text(f"{head}include({TFLM / fragment})\n")
         command = ["cmake", "-B", tmp_path / "build", "-S", tmp_path, f"-DTFLM_DIR={tmp_path}"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     words = " ".join(done.stderr.split())

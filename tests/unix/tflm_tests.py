@@ -7,6 +7,9 @@ micropython tflm_tests.py FOLDER TEST
 FOLDER holds NAME.tflite and TFLM's own answer to some inputs: NAME.in0 …, NAME.out0 ….
 """
 
+# Device code: MicroPython lacks what some rules ask for.
+# ruff: noqa: B905, UP031
+
 import gc
 import os
 import sys
@@ -148,13 +151,13 @@ def test_numbers(folder):
 def test_dropped_interpreters(folder):
     """A hundred, several alive at a time: the heap is then as before."""
     contents = [read(stem + ".tflite") for stem in models(folder)]
-    for used in (0, 1):
+    for _ in range(2):
         gc.collect()
         before = gc.mem_alloc()
         alive = [None] * 7
         for n in range(100):
             alive[n % 7] = tflm.Interpreter(contents[n % len(contents)])
-            alive[n * 3 % 7].invoke()
+            alive[n * 3 % min(n + 1, 7)].invoke()
         alive = None
         gc.collect()
         left = gc.mem_alloc() - before
@@ -230,7 +233,7 @@ def test_unsupported_operators(folder):
         tflm.Interpreter,
         read(folder + "/unsupported.tflite"),
     )
-    raises(ValueError, ["ADD"], tflm.Interpreter, read(folder + "/refused.tflite"))
+    raises(ValueError, ["EXP"], tflm.Interpreter, read(folder + "/refused.tflite"))
 
 
 def test_state(folder):

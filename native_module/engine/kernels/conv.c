@@ -3,11 +3,10 @@
 //
 // CONV. int8: a patch of the input, contiguous in memory, times the rows of the weights.
 // float32: straight loops, so that the order of the sum is TFLM's.
-#include "kernels.h"
+#include "pairs.h"
 
-// Copies the window whose first tap is at (y, x) out of one image, `depth` channels from `in` on;
-// what lies outside the image is the zero point. A row of the window is one run where it is contiguous.
-static void gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch) {
+// A row of the window is one run where it is contiguous.
+void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch) {
     bool whole = depth == op->in_c && op->dilation_w == 1;
     int32_t taps = whole ? op->k_w : 1;
     uint32_t run = (uint32_t)taps * depth;
@@ -69,7 +68,7 @@ static void pixel_int8(const hog_t *h, void *arena, const hog_conv_t *op, const 
             patch += ((size_t)y * op->in_w + (size_t)x) * op->in_c;
         } else {
             int8_t *scratch = hog_at(h, arena, op->scratch);
-            gather(op, patch, y, x, depth, scratch);
+            hog_gather(op, patch, y, x, depth, scratch);
             patch = scratch;
         }
         scale_dots(op, hog_at(h, arena, op->params), patch, w, k, g * channels, channels, out);
@@ -102,6 +101,11 @@ static void pixel_float(const hog_t *h, void *arena, const hog_conv_t *op, const
 
 void hog_conv(const hog_t *h, void *arena, const hog_conv_t *op) {
     bool int8 = op->op.type == HOG_INT8;
+    #if HOG_PAIRS
+    if (int8 && hog_conv_pairs(h, arena, op)) {
+        return;
+    }
+    #endif
     size_t size = int8 ? 1 : sizeof(float);
     const uint8_t *in = hog_at(h, arena, op->in);
     uint8_t *out = hog_at(h, arena, op->out);

@@ -104,10 +104,27 @@ static inline int32_t hog_max(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
+// Two products a multiplication (pairs.c) pay where there is no instruction for several.
+#if !defined(HOG_PAIRS)
+#if defined(__ARM_ARCH_6M__)
+#define HOG_PAIRS (1)
+#else
+#define HOG_PAIRS (0)
+#endif
+#endif
+
+// Copies the window whose first tap is at (y, x) out of one image, `depth` channels from `in` on;
+// what lies outside the image is the zero point.
+void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch);
+
 // a·b ÷ 2^31, rounded to nearest.
+#if defined(__ARM_ARCH_6M__)
+int32_t hog_multiply_high(int32_t a, int32_t b);
+#else
 static inline int32_t hog_multiply_high(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
+#endif
 
 // x ÷ 2^n, rounded half away from zero; n in 0 ... 31.
 static inline int32_t hog_shift_right(int32_t x, unsigned n) {
@@ -117,10 +134,14 @@ static inline int32_t hog_shift_right(int32_t x, unsigned n) {
 }
 
 // MultiplyByQuantizedMultiplier: x·multiplier·2^(shift - 31), rounded twice; shift in -31 ... 30.
+#if defined(__ARM_ARCH_6M__)
+int32_t hog_requantize(int32_t x, int32_t multiplier, int shift);
+#else
 static inline int32_t hog_requantize(int32_t x, int32_t multiplier, int shift) {
     int left = shift > 0 ? shift : 0;
     return hog_shift_right(hog_multiply_high((int32_t)((uint32_t)x << left), multiplier), (unsigned)(left - shift));
 }
+#endif
 
 static inline int8_t hog_saturate_int8(int32_t x) {
     return (int8_t)hog_min(hog_max(x, INT8_MIN), INT8_MAX);

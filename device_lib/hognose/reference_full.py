@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The reference engine's operators that few models have: what their records hold, checks, kernels.
+
+The counterpart of combine.c, apply.c and reduce.c of the native engine, loaded when a file has one of them.
+"""
+
+import math
+import struct
+
+from .hogfile import SIZES
+from .reference_check import LIMIT, _check_clamp, _check_multiplier
+from .reference_math import clamp, f32, get, get_strided, put, requantize, walk, wrap
+
+COMBINE = 17
+
+FORMATS = {COMBINE: "3IH2Bc3i4b"}
+
+_CHUNK = 128  # elements that are unpacked at once
+
+# Functions of COMBINE.
+ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, SQUARED_DIFFERENCE, FLOOR_DIV, FLOOR_MOD = range(1, 10)
+PRELU, SELECT, AND, OR, EQUAL, NOT_EQUAL, LESS, LESS_EQUAL = range(10, 18)
+_COMBINE_TYPES = (
+    "",
+    "bhif",
+    "bhif",
+    "bhif",
+    "bf",
+    "bhiqf",
+    "bhiqf",
+    "bhif",
+    "f",
+    "f",
+    "bf",
+    "bhiqf?B",
+    "?",
+    "?",
+    "biqf?",
+    "biqf?",
+    "biqf",
+    "biqf",
+)
+
+
+def loop_count(file, code, at):
+    return struct.unpack_from("<H", file, at + 16)[0]
+
+
+def _check_function(function, kind, types):
+    if function >= len(types) or kind not in types[function]:
+        raise ValueError("unknown function, or not of this type")
+
+
+def _fields(kind):
+    """How the element type is unpacked: a bool as a number."""
+    return "B" if kind == "?" else kind
+
+
+def _check_combine(file, op, loops):
+    kind, in1, in2, out, _, left_shift, function = op[1:8]
+    _check_function(function, kind, _COMBINE_TYPES)
+    size = SIZES[kind]
+    size1 = 1 if function == SELECT else size
+    out_size = 1 if function >= EQUAL else size
+    if size1 < out_size and in1 == out:
+        raise ValueError("output or scratch overlap each other or the input")
+    file.check_operands(in1, in2, out, loops, size1, size, out_size)
+    if kind in "bh":
+        if left_shift > 30:
+            raise ValueError("multiplier or shift out of range")
+        for i in (12, 13, 14):
+            _check_multiplier(op[i], op[i + 3])
+        _check_quantized(kind, op[8:12])
+    else:
+        _check_clamp(op[8:10])
+
+
+def _check_quantized(kind, fields):
+    """A clamp of int8 or int16."""
+    if kind == "b":
+        _check_clamp(fields)
+    elif not fields[2] <= fields[3]:
+        raise ValueError("clamp out of range or empty")
+
+
+def _combine(data, arena, op, loops):
+    kind, in1, in2, out, _, _, function = op[1:8]
+    kind = _fields(kind)
+    size = SIZES[kind]
+    kind1 = "B" if function == SELECT else kind
+    out_kind = "B" if function >= EQUAL else kind
+    memory1, in1 = (data, in1 ^ LIMIT) if in1 & LIMIT else (arena, in1)
+    memory2, in2 = (data, in2 ^ LIMIT) if in2 & LIMIT else (arena, in2)
+    f = _combiner(op, kind)
+    n, stride1, stride2 = loops[-1]
+    for a, b in walk(loops[:-1]):
+        for start in range(0, n, _CHUNK):
+            count = min(_CHUNK, n - start)
+            xs = get_strided(memory1, in1 + (a + start * stride1) * SIZES[kind1], kind1, count, stride1)
+            ys = get_strided(memory2, in2 + (b + start * stride2) * size, kind, count, stride2)
+            if function == SELECT:
+                zs = get(arena, out, kind, count)
+                put(arena, out, kind, [y if x else z for x, y, z in zip(xs, ys, zs)])
+            else:
+                put(arena, out, out_kind, [f(x, y) for x, y in zip(xs, ys)])
+            out += count * SIZES[out_kind]
+
+
+_COMPARE = {
+    EQUAL: lambda x, y: int(x == y),
+    NOT_EQUAL: lambda x, y: int(x != y),
+    LESS: lambda x, y: int(x < y),
+    LESS_EQUAL: lambda x, y: int(x <= y),
+    MAXIMUM: lambda x, y: x if x > y else y,
+    MINIMUM: lambda x, y: x if x < y else y,
+    AND: lambda x, y: int(x != 0 and y != 0),
+    OR: lambda x, y: int(x != 0 or y != 0),
+}
+_FLOATS = {
+    ADD: lambda x, y: x + y,
+    SUB: lambda x, y: x - y,
+    MUL: lambda x, y: x * y,
+    PRELU: lambda x, y: x if x >= 0 else x * y,
+}
+_INTS = {
+    ADD: lambda x, y: x + y,
+    SUB: lambda x, y: x - y,
+    MUL: lambda x, y: x * y,
+    SQUARED_DIFFERENCE: lambda x, y: (x - y) * (x - y),
+}
+
+
+def _combiner(op, kind):
+    """The function of two elements."""
+    function = op[7]
+    if kind in "bh" and function not in (MAXIMUM, MINIMUM, SELECT):
+        return _quantized_combiner(op)
+    if function in _COMPARE or function == SELECT:
+        return _COMPARE.get(function)
+    low, high = op[8:10]
+    if kind != "f":
+        f = _INTS[function]
+        return lambda x, y: clamp(wrap(f(x, y)), low, high)
+    f = _FLOATS.get(function) or _MORE_FLOATS[function]
+    return lambda x, y: clamp(f32(f(x, y)), low, high)
+
+
+def _quantized_combiner(op):
+    left_shift, function, zp1, zp, low, high, m1, m2, m, s1, s2, s, zp2 = op[6:]
+
+    def scale1(x):
+        return requantize(wrap((x - zp1) << left_shift), m1, s1)
+
+    def scale2(y):
+        return requantize(wrap((y - zp2) << left_shift), m2, s2)
+
+    def finish(x):
+        return clamp(wrap(x + zp), low, high)
+
+    if function >= EQUAL:
+        f = _COMPARE[function]
+        return lambda x, y: f(scale1(x), scale2(y))
+    if function == DIV:
+        return lambda x, y: finish(_divide(x - zp1, y - zp2, m, s))
+    if function == MUL:
+        return lambda x, y: finish(requantize(wrap((x - zp1) * (y - zp2)), m, s))
+    if function == PRELU:
+
+        def prelu(x, y):
+            x -= zp1
+            return finish(requantize(x, m1, s1) if x >= 0 else requantize(wrap(x * (y - zp2)), m, s))
+
+        return prelu
+    f = _INTS[function]
+    return lambda x, y: finish(requantize(wrap(f(scale1(x), scale2(y))), m, s))
+
+
+def _leading_zeros(x):
+    n = 0
+    while n < 32 and not x << n & 0x80000000:
+        n += 1
+    return n
+
+
+def _divide(x, y, multiplier, shift):
+    """divide() of combine.c."""
+    from .reference_math import _multiply_high, _one_over_one_plus, _shift_right
+
+    if y < 0:
+        x, y = -x, -y
+    zeros = _leading_zeros(y)
+    inverse = _one_over_one_plus((y << zeros if y else 0) - 0x80000000)
+    headroom = _leading_zeros(~x if x < 0 else x) - 1
+    q = _multiply_high(_multiply_high(wrap(x << headroom), inverse), multiplier)
+    right = 31 - zeros + headroom - shift
+    return _shift_right(q, right) if right <= 31 else (q >> (right & 31)) + (q >= 0)
+
+
+def _float_divide(x, y):
+    try:
+        return x / y
+    except ZeroDivisionError:
+        if x != x or x == 0 or y != y:
+            return math.nan
+        return math.copysign(math.inf, x) * math.copysign(1.0, y)
+
+
+def floor(x):
+    """Of a float; infinities and NaN stay."""
+    return float(math.floor(x)) if abs(x) < 8388608.0 else x
+
+
+def _floor_mod(x, y):
+    if not abs(x) < math.inf or not abs(y) > 0:
+        return math.nan
+    r = x if abs(y) == math.inf else math.fmod(x, y)
+    return f32(r + y) if r != 0 and (r < 0) != (y < 0) else r
+
+
+def _floor_div(x, y):
+    q = f32(_float_divide(x, y))
+    whole = floor(q)
+    if q == whole and abs(q) < 8388608.0:
+        r = abs(_floor_mod(x, y))
+        if r > f32(abs(y) - r):
+            return whole - 1.0
+    return whole
+
+
+def _squared_difference(x, y):
+    x = f32(x - y)
+    return x * x
+
+
+_MORE_FLOATS = {
+    DIV: _float_divide,
+    FLOOR_DIV: _floor_div,
+    FLOOR_MOD: _floor_mod,
+    SQUARED_DIFFERENCE: _squared_difference,
+}
+
+CHECKS = {COMBINE: _check_combine}
+KERNELS = {COMBINE: _combine}
