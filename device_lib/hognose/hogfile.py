@@ -31,6 +31,12 @@ OPERATORS = (
     "LOGISTIC",
     "TANH",
     "COMBINE",
+    "APPLY",
+    "RESCALE",
+    "REDUCE",
+    "SCAN",
+    "L2_POOL",
+    "NORMALIZE",
 )
 # Bytes of an element, by typecode.
 SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}

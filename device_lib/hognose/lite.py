@@ -18,13 +18,7 @@ A `.tflite` needs a firmware with the module `tflm`; a `.hog` runs on any. Tenso
 from array import array
 
 from .model import Model, _flatten
-
-try:
-    import tflm
-
-    from .tflm_engine import flatbuffer
-except ImportError:
-    tflm = None
+from .tflm_engine import flatbuffer, tflm
 
 _DTYPES = {"b": "int8", "f": "float32", "h": "int16", "i": "int32", "B": "uint8", "q": "int64"}
 
@@ -229,13 +223,12 @@ def _describe(tensors, names, index):
 def _open(source):
     """What runs the model: TFLM for a `.tflite` or a `.hog` that carries one, `Model` for any other."""
     content = _read(source) if isinstance(source, str) else memoryview(source)
-    if tflm:
-        tflite = flatbuffer(content)
-        if tflite is not None:
-            return _interpreter(tflite)
-    elif bytes(content[4:8]) == b"TFL3":
+    tflite = flatbuffer(content)
+    if tflite is None:
+        return _OnModel(Model(content))
+    if not tflm:
         raise ImportError("a .tflite needs a firmware with tflm: make a .hog of it with `hognose pack`")
-    return _OnModel(Model(content))
+    return _interpreter(tflite)
 
 
 def _interpreter(tflite):

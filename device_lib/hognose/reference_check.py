@@ -169,12 +169,10 @@ class CheckedFile:
     def _check_conv(self, op, loops):
         code, kind, in_, out, weights, params, scratch, in_c, out_c = op[:9]
         batch, in_h, in_w, out_h, out_w, k_h, k_w, groups = op[9:17]
-        stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w, scales, layout = op[17:25]
+        stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w, scales, block = op[17:25]
         size = 1 if kind == "b" else 4
         if 0 in (in_c, out_c) or 0 in op[9:21]:
             raise ValueError("a size is 0")
-        if layout != 0:
-            raise ValueError("a reserved field is not 0")
         if in_c % groups or out_c % groups or (code == DEPTHWISE and groups != in_c):
             raise ValueError("groups do not divide the channels")
         _check_window(out_h, stride_h, k_h, dilation_h)
@@ -185,8 +183,23 @@ class CheckedFile:
         self._check_tensors(in_, in_size, size, out, out_size, size)
         if not self._in_data(weights, patch * out_c, size):
             raise ValueError("weights end outside the file or are misaligned")
+        align = size
+        if block:
+            if kind != "b":
+                raise ValueError("unknown type")
+            if block > out_h if code == DEPTHWISE else block % 2 or block > out_c // groups:
+                raise ValueError("block of channels or rows out of range")
+            end = (weights ^ LIMIT) + patch * out_c
+            for i in range(weights ^ LIMIT, end, 256):
+                if b"\x80" in bytes(self.data[i : min(i + 256, end)]):
+                    raise ValueError("a weight is -128 where it must not be")
+            quads, align = (patch + 3) // 4, 4
+            if code == DEPTHWISE:
+                patch = 4 * ((block - 1) * stride_h + k_h) * ((out_w - 1) * stride_w + k_w)
+            else:
+                patch = 8 * quads + block // 2 * (16 * quads + 24)
         if scratch != _NONE:
-            if not self._in_arena(scratch, patch, size):
+            if not self._in_arena(scratch, patch, align):
                 raise ValueError("scratch ends outside the arena or is misaligned")
             if _overlap(in_, in_size, scratch, patch) or _overlap(out, out_size, scratch, patch):
                 raise ValueError(_OVERLAP)
@@ -318,7 +331,7 @@ class CheckedFile:
         if not self._in_arena(out, count * size, size):
             raise ValueError("output ends outside the arena or is misaligned")
 
-    def _check_elements(self, in_, in_size, out, out_size, count):
+    def check_elements(self, in_, in_size, out, out_size, count):
         if count == 0:
             raise ValueError("a size is 0")
         self._check_tensors(in_, count * in_size, in_size, out, count * out_size, out_size, True)
@@ -328,13 +341,13 @@ class CheckedFile:
         if kind == "b" and not self._in_data(table, 4 * entries, 4):
             raise ValueError("table ends outside the file or is misaligned")
         size = 1 if kind == "b" else 4
-        self._check_elements(in_, size, out, size, rows * depth)
+        self.check_elements(in_, size, out, size, rows * depth)
 
     def _check_lut(self, op, loops):
         _, _, in_, out, count, table = op
         if not self._in_data(table, 256, 1):
             raise ValueError("table ends outside the file or is misaligned")
-        self._check_elements(in_, 1, out, 1, count)
+        self.check_elements(in_, 1, out, 1, count)
 
     def _check_quantize(self, op, loops):
         code, _, in_, out, count, scale, zero_point = op
@@ -343,13 +356,13 @@ class CheckedFile:
         if not -128 <= zero_point <= 127:
             raise ValueError("zero point out of range")
         sizes = (4, 1) if code == QUANTIZE else (1, 4)
-        self._check_elements(in_, sizes[0], out, sizes[1], count)
+        self.check_elements(in_, sizes[0], out, sizes[1], count)
 
     def _check_unary(self, op, loops):
         code, _, in_, out, count, low, high = op
         if code == CLAMP and not low <= high:
             raise ValueError("clamp out of range or empty")
-        self._check_elements(in_, 4, out, 4, count)
+        self.check_elements(in_, 4, out, 4, count)
 
 
 _CHECKS = {

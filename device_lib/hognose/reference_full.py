@@ -8,14 +8,19 @@ The counterpart of combine.c, apply.c and reduce.c of the native engine, loaded 
 import math
 import struct
 
+from . import reference_apply
 from .hogfile import SIZES
 from .reference_check import LIMIT, _check_clamp, _check_multiplier
+from .reference_apply import floor
 from .reference_math import clamp, f32, get, get_strided, put, requantize, walk, wrap
 
 COMBINE = 17
 
 FORMATS = {COMBINE: "3IH2Bc3i4b"}
+FORMATS.update(reference_apply.FORMATS)
 
+_INF = float("inf")
+_NAN = float("nan")
 _CHUNK = 128  # elements that are unpacked at once
 
 # Functions of COMBINE.
@@ -44,7 +49,7 @@ _COMBINE_TYPES = (
 
 
 def loop_count(file, code, at):
-    return struct.unpack_from("<H", file, at + 16)[0]
+    return struct.unpack_from("<H", file, at + 16)[0] if code == COMBINE else 0
 
 
 def _check_function(function, kind, types):
@@ -193,7 +198,7 @@ def _divide(x, y, multiplier, shift):
     inverse = _one_over_one_plus((y << zeros if y else 0) - 0x80000000)
     headroom = _leading_zeros(~x if x < 0 else x) - 1
     q = _multiply_high(_multiply_high(wrap(x << headroom), inverse), multiplier)
-    right = 31 - zeros + headroom - shift
+    right = max(31 - zeros + headroom - shift, 0)
     return _shift_right(q, right) if right <= 31 else (q >> (right & 31)) + (q >= 0)
 
 
@@ -202,19 +207,14 @@ def _float_divide(x, y):
         return x / y
     except ZeroDivisionError:
         if x != x or x == 0 or y != y:
-            return math.nan
-        return math.copysign(math.inf, x) * math.copysign(1.0, y)
-
-
-def floor(x):
-    """Of a float; infinities and NaN stay."""
-    return float(math.floor(x)) if abs(x) < 8388608.0 else x
+            return _NAN
+        return math.copysign(_INF, x) * math.copysign(1.0, y)
 
 
 def _floor_mod(x, y):
-    if not abs(x) < math.inf or not abs(y) > 0:
-        return math.nan
-    r = x if abs(y) == math.inf else math.fmod(x, y)
+    if not abs(x) < _INF or not abs(y) > 0:
+        return _NAN
+    r = x if abs(y) == _INF else math.fmod(x, y)
     return f32(r + y) if r != 0 and (r < 0) != (y < 0) else r
 
 
@@ -241,4 +241,6 @@ _MORE_FLOATS = {
 }
 
 CHECKS = {COMBINE: _check_combine}
+CHECKS.update(reference_apply.CHECKS)
 KERNELS = {COMBINE: _combine}
+KERNELS.update(reference_apply.KERNELS)

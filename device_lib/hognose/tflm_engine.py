@@ -4,10 +4,12 @@
 
 import struct
 
-import tflm
-
 from . import hogfile
 
+try:
+    import tflm
+except ImportError:
+    tflm = None  # flatbuffer() is of use without it
 try:
     from binascii import crc32
 except ImportError:
@@ -66,6 +68,8 @@ class Tflm:
     STATE_SIZE = 0
 
     def __init__(self):
+        if not tflm:
+            raise ImportError("this firmware has no tflm")
         self._content = self._arena = self._interpreter = None
 
     def load(self, file, state=None):
@@ -96,22 +100,22 @@ class Tflm:
         """Copies raw inputs in, runs, copies raw outputs out: a buffer, a tuple or list of them, or None."""
         self.bind(arena).invoke(inputs, outputs)
 
-    def profile(self, state, arena):
+    def profile(self):
         """Runs and returns a list of (operator, microseconds)."""
-        return self.bind(arena).profile()
+        return self._interpreter.profile()
 
-    def reset(self, state, arena):
+    def reset(self):
         """Variables are as at the start."""
-        self.bind(arena).reset()
+        self._interpreter.reset()
 
-    # What hogfile tells of the other engines' files.
+    # What hogfile tells of the other engines' files; the model must be bound to its arena.
 
-    def tensors(self, arena):
-        """Lists of the inputs and of the outputs."""
-        i = self.bind(arena)
-        return [Tensor(t) for t in i.inputs], [Tensor(t) for t in i.outputs]
+    def tensors(self, file):
+        """Lists of the inputs and of the outputs, and None."""
+        i = self._interpreter
+        return [Tensor(t) for t in i.inputs], [Tensor(t) for t in i.outputs], None
 
-    def operators(self):
+    def operators(self, file):
         """The operators' names in the order in which they run."""
         return self._interpreter.operators
 

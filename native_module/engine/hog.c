@@ -93,7 +93,7 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 
 #if HOG_FULL
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
-#define LAST_CODE (HOG_COMBINE)
+#define LAST_CODE (HOG_NORMALIZE)
 #define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
 #else
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32)
@@ -478,17 +478,36 @@ static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
     return check_clamp(op->op.type, &op->clamp);
 }
 
-static error_t check_mean(const hog_t *h, const hog_reduce_t *op) {
-    uint32_t size = hog_size(op->op.type);
+#if HOG_FULL
+static const uint8_t reduce_types[] = {
+    [HOG_D_SUM] = B | H | F,
+    [HOG_D_MAX] = B | H | I | F,
+    [HOG_D_MIN] = B | H | I | F,
+    [HOG_D_ARG_MAX] = B | F,
+    [HOG_D_ARG_MIN] = B | F,
+};
+#endif
+
+// MEAN, REDUCE.
+static error_t check_reduce(const hog_t *h, const hog_reduce_t *op) {
+    uint32_t size = hog_size(op->op.type), out_size = size;
     unsigned loops = op->keep + op->reduce;
-    uint32_t kept = times(places(op->loop, op->keep), size), all = times(places(op->loop, loops), size);
+    #if HOG_FULL
+    if (op->op.code == HOG_REDUCE) {
+        if (check_function(op->function, op->op.type, reduce_types, sizeof(reduce_types))) {
+            return E_FUNCTION;
+        }
+        out_size = op->function >= HOG_D_ARG_MAX ? 4 : size;
+    } else
+    #endif
+    if (op->function != 0 || op->left_shift != 0) {
+        return E_RESERVED;
+    }
+    uint32_t kept = times(places(op->loop, op->keep), out_size), all = times(places(op->loop, loops), size);
     if (all == 0) {
         return E_ZERO;
     }
-    if (op->reserved != 0) {
-        return E_RESERVED;
-    }
-    if (!in_arena(h, op->out, kept, size)) {
+    if (!in_arena(h, op->out, kept, ALIGNMENT(out_size))) {
         return E_OUTPUT;
     }
     tensor_t in;
@@ -499,10 +518,11 @@ static error_t check_mean(const hog_t *h, const hog_reduce_t *op) {
     if (overlap(in.ref, in.size, op->out, kept)) {
         return E_OVERLAP;
     }
-    if (op->op.type == HOG_FLOAT32) {
+    if ((op->op.type != HOG_INT8 && op->op.type != HOG_INT16) || op->function > HOG_D_SUM) {
         return E_OK;
     }
-    return is_multiplier(op->multiplier, op->shift) ? check_clamp(HOG_INT8, &op->clamp) : E_MULTIPLIER;
+    return is_multiplier(op->multiplier, op->shift) && op->left_shift <= 30 ? check_clamp(op->op.type, &op->clamp)
+                                                                           : E_MULTIPLIER;
 }
 
 static error_t check_move(const hog_t *h, const hog_move_t *op) {
@@ -560,6 +580,94 @@ static error_t check_quantize(const hog_t *h, const hog_quantize_t *op) {
     return check_elements(h, (const void *)op, op->count, to_int8 ? 4 : 1, to_int8 ? 1 : 4);
 }
 
+#if HOG_FULL
+
+static error_t check_apply(const hog_t *h, const hog_apply_t *op) {
+    static const uint8_t to[] = {[HOG_A_CAST] = B | H | I | F | BOOL | U, [HOG_A_QUANTIZE] = H | U, [HOG_A_DEQUANTIZE] = F};
+    uint8_t from = op->function < HOG_A_NOT ? F : op->function == HOG_A_NOT ? BOOL : to[HOG_A_CAST];
+    if (op->function == HOG_A_QUANTIZE) {
+        from = F;
+    } else if (op->function == HOG_A_DEQUANTIZE) {
+        from = H | U;
+    }
+    bool same = op->function < HOG_A_CAST;
+    if (op->function == 0 || op->function > HOG_A_DEQUANTIZE || !(type_bit(op->op.type) & from)
+        || (same ? op->out_type != op->op.type : !(type_bit(op->out_type) & to[op->function]))) {
+        return E_FUNCTION;
+    }
+    if (op->reserved != 0) {
+        return E_RESERVED;
+    }
+    if (op->function >= HOG_A_QUANTIZE) {
+        if (!(0 < op->alpha && op->alpha <= FLT_MAX)) {
+            return E_SCALE;
+        }
+        if (op->zero_point != (int16_t)op->zero_point) {
+            return E_ZERO_POINT;
+        }
+    }
+    return check_elements(h, (const void *)op, op->count, hog_size(op->op.type), hog_size(op->out_type));
+}
+
+static error_t check_rescale(const hog_t *h, const hog_rescale_t *op) {
+    unsigned integers = B | H | I | U;
+    if (op->function - 1u >= HOG_R_RSQRT || !(type_bit(op->op.type) & integers) || !(type_bit(op->out_type) & integers)) {
+        return E_FUNCTION;
+    }
+    if (!is_multiplier(0, op->shift) || !is_multiplier(0, op->negative_shift) || op->multiplier == INT32_MIN
+        || op->negative_multiplier == INT32_MIN) {
+        return E_MULTIPLIER;
+    }
+    if (op->in_zp != (int16_t)op->in_zp || op->out_zp != (int16_t)op->out_zp) {
+        return E_ZERO_POINT;
+    }
+    if (op->min > op->max) {
+        return E_CLAMP;
+    }
+    return check_elements(h, (const void *)op, op->count, hog_size(op->op.type), hog_size(op->out_type));
+}
+
+static error_t check_scan(const hog_t *h, const hog_scan_t *op) {
+    uint32_t size = hog_size(op->op.type);
+    if (op->op.type != HOG_INT8 && op->op.type != HOG_FLOAT32) {
+        return E_TYPE;
+    }
+    if (op->exclusive > 1 || op->reverse > 1) {
+        return E_RESERVED;
+    }
+    if (op->op.type == HOG_INT8) {
+        if (op->left_shift > 30 || !is_multiplier(op->multiplier, op->shift)) {
+            return E_MULTIPLIER;
+        }
+        error_t error = check_clamp(HOG_INT8, &op->clamp);
+        if (error) {
+            return error;
+        }
+    }
+    return check_elements(h, (const void *)op, times(times(op->outer, op->depth), op->inner), size, size);
+}
+
+static error_t check_normalize(const hog_t *h, const hog_normalize_t *op) {
+    uint32_t size = hog_size(op->op.type);
+    if (op->op.type != HOG_INT8 && op->op.type != HOG_FLOAT32) {
+        return E_TYPE;
+    }
+    if (op->function - 1u >= HOG_N_LOG_SOFTMAX) {
+        return E_FUNCTION;
+    }
+    if (op->op.type == HOG_INT8 && op->function == HOG_N_LOG_SOFTMAX) {
+        if (!in_data(h, op->table, times(op->entries, 4), 4)) {
+            return E_TABLE;
+        }
+        if (!is_multiplier(op->multiplier, op->shift) || !is_multiplier(op->reverse_multiplier, op->reverse_shift)) {
+            return E_MULTIPLIER;
+        }
+    }
+    return check_elements(h, (const void *)op, times(op->rows, op->depth), size, size);
+}
+
+#endif
+
 // Bytes of each record, without loops.
 static const uint8_t record_size[] = {
     [HOG_CONV] = sizeof(hog_conv_t),
@@ -580,6 +688,12 @@ static const uint8_t record_size[] = {
     [HOG_TANH] = sizeof(hog_unary_t),
     #if HOG_FULL
     [HOG_COMBINE] = sizeof(hog_binary_t),
+    [HOG_APPLY] = sizeof(hog_apply_t),
+    [HOG_RESCALE] = sizeof(hog_rescale_t),
+    [HOG_REDUCE] = sizeof(hog_reduce_t),
+    [HOG_SCAN] = sizeof(hog_scan_t),
+    [HOG_L2_POOL] = sizeof(hog_pool_t),
+    [HOG_NORMALIZE] = sizeof(hog_normalize_t),
     #endif
 };
 
@@ -600,7 +714,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     uint32_t loops = 0;
     if (code == HOG_ADD || code == HOG_MUL || code == HOG_COMBINE) {
         loops = binary->loops;
-    } else if (code == HOG_MEAN) {
+    } else if (code == HOG_MEAN || code == HOG_REDUCE) {
         loops = (uint32_t)reduce->keep + reduce->reduce;
     } else if (code == HOG_MOVE) {
         loops = move->loops;
@@ -636,7 +750,8 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
         case HOG_COMBINE:
             return check_binary(h, record);
         case HOG_MEAN:
-            return check_mean(h, record);
+        case HOG_REDUCE:
+            return check_reduce(h, record);
         case HOG_MOVE:
             return check_move(h, record);
         case HOG_FILL:
@@ -648,6 +763,18 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_quantize(h, record);
         case HOG_LUT:
             return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
+        #if HOG_FULL
+        case HOG_APPLY:
+            return check_apply(h, record);
+        case HOG_RESCALE:
+            return check_rescale(h, record);
+        case HOG_SCAN:
+            return check_scan(h, record);
+        case HOG_L2_POOL:
+            return op->type == HOG_FLOAT32 ? check_pool(h, record) : E_TYPE;
+        case HOG_NORMALIZE:
+            return check_normalize(h, record);
+        #endif
         default:
             if (code == HOG_CLAMP && !(unary->min <= unary->max)) {
                 return E_CLAMP;
@@ -872,6 +999,24 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
         #if HOG_FULL
         case HOG_COMBINE:
             hog_combine(h, arena, record);
+            break;
+        case HOG_APPLY:
+            hog_apply(h, arena, record);
+            break;
+        case HOG_RESCALE:
+            hog_rescale(h, arena, record);
+            break;
+        case HOG_REDUCE:
+            hog_reduce(h, arena, record);
+            break;
+        case HOG_SCAN:
+            hog_scan(h, arena, record);
+            break;
+        case HOG_L2_POOL:
+            hog_l2_pool(h, arena, record);
+            break;
+        case HOG_NORMALIZE:
+            hog_normalize(h, arena, record);
             break;
         #endif
         default:

@@ -158,17 +158,110 @@ typedef struct {
     hog_loop_t loop[];
 } hog_binary_t;
 
-// MEAN: the first `keep` loops walk the contiguous output, the others what is reduced (stride a).
+// Functions of APPLY, of float32 but for the last four.
+enum {
+    HOG_A_ABS = 1,
+    HOG_A_NEG = 2,
+    HOG_A_SQUARE = 3,
+    HOG_A_SQRT = 4,
+    HOG_A_RSQRT = 5,
+    HOG_A_EXP = 6,
+    HOG_A_LOG = 7,
+    HOG_A_SIN = 8,
+    HOG_A_COS = 9,
+    HOG_A_FLOOR = 10,
+    HOG_A_CEIL = 11,
+    HOG_A_ROUND = 12,   // half to even
+    HOG_A_ELU = 13,
+    HOG_A_LEAKY_RELU = 14,
+    HOG_A_HARD_SWISH = 15,
+    HOG_A_NOT = 16,     // of bool
+    HOG_A_CAST = 17,    // of and to any type but int64
+    HOG_A_QUANTIZE = 18, // float32 to int16 or uint8
+    HOG_A_DEQUANTIZE = 19, // int16 or uint8 to float32
+};
+
+typedef struct {
+    hog_op_t op;        // type: the input's
+    uint32_t in, out;
+    uint32_t count;
+    uint8_t function;
+    uint8_t out_type;
+    uint16_t reserved;  // 0
+    float alpha;        // LEAKY_RELU: the factor of what is negative; QUANTIZE, DEQUANTIZE: the scale
+    int32_t zero_point;
+} hog_apply_t;
+
+// Functions of RESCALE: x = in - in_zp, y = requantize(f(x)), out = clamp(y + out_zp).
+enum {
+    HOG_R_SIGN = 1,     // one multiplier for x >= 0, another one for x < 0
+    HOG_R_ABS = 2,
+    HOG_R_RSQRT = 3,    // x < 0 gives the largest value
+};
+
+typedef struct {
+    hog_op_t op;        // type: the input's, an integer type but int64
+    uint32_t in, out;
+    uint32_t count;
+    uint8_t function;
+    uint8_t out_type;   // such a type
+    int8_t shift, negative_shift;
+    int32_t multiplier, negative_multiplier;
+    int32_t in_zp, out_zp, min, max;
+} hog_rescale_t;
+
+// Functions of REDUCE.
+enum {
+    HOG_D_SUM = 1,
+    HOG_D_MAX = 2,
+    HOG_D_MIN = 3,
+    HOG_D_ARG_MAX = 4,  // the first one's index, int32
+    HOG_D_ARG_MIN = 5,
+};
+
+// MEAN, REDUCE: the first `keep` loops walk the contiguous output, the others what is reduced (stride a).
 typedef struct {
     hog_op_t op;
     uint32_t in, out;
     uint8_t keep, reduce; // loops; together 1 ... HOG_MAX_LOOPS
-    uint16_t reserved;  // 0
+    uint8_t function;   // REDUCE: HOG_D_SUM ...; else 0
+    uint8_t left_shift; // REDUCE, SUM of int8 and int16: of the sum, before it is scaled; else 0
     hog_clamp_t clamp;
-    int32_t multiplier; // int8 only; it holds the division by the count, too
+    int32_t multiplier; // int8 and int16 only; MEAN's holds the division by the count, too
     int32_t shift;
     hog_loop_t loop[];
 } hog_reduce_t;
+
+// SCAN: cumulative sums over the middle one of three axes. int8: the sum starts at -in_zp, as TFLM's does.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t outer, depth, inner;
+    uint8_t exclusive, reverse; // 0 or 1
+    uint8_t left_shift;
+    int8_t shift;
+    hog_clamp_t clamp;
+    int32_t multiplier;
+} hog_scan_t;
+
+// Functions of NORMALIZE.
+enum {
+    HOG_N_L2 = 1,       // x ÷ √Σx²
+    HOG_N_LOG_SOFTMAX = 2,
+};
+
+// NORMALIZE over rows of `depth`. LOG_SOFTMAX int8: `table` and `entries` as SOFTMAX's.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, out;
+    uint32_t rows, depth;
+    uint32_t table;     // else HOG_NONE
+    uint32_t entries;
+    uint8_t function;
+    int8_t shift, reverse_shift; // LOG_SOFTMAX int8: steps of the input in q5_26, and the inverse of that
+    int8_t in_zp;       // L2 int8
+    int32_t multiplier, reverse_multiplier;
+} hog_normalize_t;
 
 // MOVE: copies runs of `run` bytes; a is the input's stride, b the output's, in bytes.
 typedef struct {

@@ -32,7 +32,7 @@ typedef struct {
 
 static const mp_obj_type_t interpreter_type;
 
-// --- Opening ----------------------------------------------------------------------------------------------------------
+// --- Opening -----------------------------------------------------------------------------------------------
 
 static mp_buffer_info_t open_file(tflite_t *m, mp_obj_t model) {
     mp_buffer_info_t info;
@@ -158,7 +158,7 @@ static mp_obj_t arena_size(mp_obj_t model) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(arena_size_obj, arena_size);
 
-// --- Tensors ----------------------------------------------------------------------------------------------------------
+// --- Tensors -----------------------------------------------------------------------------------------------
 
 static interpreter_t *get_self(mp_obj_t object) {
     interpreter_t *self = MP_OBJ_TO_PTR(object);
@@ -382,7 +382,7 @@ static mp_obj_t interpreter_get_output(mp_obj_t self_in, mp_obj_t i, mp_obj_t bu
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(interpreter_get_output_obj, interpreter_get_output);
 
-// --- Running ----------------------------------------------------------------------------------------------------------
+// --- Running -----------------------------------------------------------------------------------------------
 
 static mp_obj_t interpreter_invoke(size_t n_args, const mp_obj_t *args) {
     interpreter_t *self = get_self(args[0]);
@@ -447,7 +447,7 @@ static mp_obj_t interpreter_deinit(mp_obj_t self_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(interpreter_deinit_obj, interpreter_deinit);
 
-// --- What is known of a model -----------------------------------------------------------------------------------------
+// --- What is known of a model ------------------------------------------------------------------------------
 
 static const qstr tensor_fields[] = {
     MP_QSTR_index, MP_QSTR_name, MP_QSTR_dtype, MP_QSTR_typecode, MP_QSTR_shape, MP_QSTR_scale, MP_QSTR_zero_point,

@@ -62,7 +62,8 @@ public:
     }
     TfLiteStatus ResizeBuffer(uint8_t *buffer, size_t size, size_t alignment) override {
         TfLiteStatus status = SingleArenaBufferAllocator::ResizeBuffer(buffer, size, alignment);
-        return claimed(status == kTfLiteOk ? buffer : nullptr, size + (size_t)(buffer - GetOverlayMemoryAddress())), status;
+        claimed(status == kTfLiteOk ? buffer : nullptr, size);
+        return status;
     }
     TfLiteStatus ReserveNonPersistentOverlayMemory(size_t size, size_t alignment) override;
     NO_DELETE
@@ -328,7 +329,8 @@ static TfLiteStatus resolve(tflm_t *t, tflite_t *m) {
         tflite_code(m, i, &code);
         ShimOperator *added = new (&resolver->operators[resolver->count++]) ShimOperator();
         if (!add_operator(*added, code) && tflite_uses_code(m, i)) {
-            say("%s %s version %d", complete ? "this TFLM has no operator" : ", no", tflm_operator_name(&code), code.version);
+            say("%s %s version %d", complete ? "this TFLM has no operator" : ", no", tflm_operator_name(&code),
+                code.version);
             complete = false;
         }
     }

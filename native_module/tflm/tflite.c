@@ -6,8 +6,8 @@
 #include <string.h>
 
 // Fields of the schema's tables, by number.
-enum { MODEL_VERSION, MODEL_CODES, MODEL_GRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS, MODEL_METADATA_BUFFER, MODEL_METADATA,
-       MODEL_SIGNATURES };
+enum { MODEL_VERSION, MODEL_CODES, MODEL_GRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS, MODEL_METADATA_BUFFER,
+       MODEL_METADATA, MODEL_SIGNATURES };
 enum { CODE_DEPRECATED, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN };
 enum { GRAPH_TENSORS, GRAPH_INPUTS, GRAPH_OUTPUTS, GRAPH_OPERATORS };
 enum { TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION, TENSOR_VARIABLE, TENSOR_SPARSITY };
@@ -45,7 +45,7 @@ static const struct {
     {94, "4"}, {101, "111"}, {102, "11"}, {103, "4"}, {111, "ss"},
 };
 
-// --- Flatbuffers: nothing is read outside the file; what would be makes the file bad and reads as 0 ---
+// --- Flatbuffers: nothing is read outside the file; what would be makes the file bad and reads as 0 --------
 
 static uint32_t fetch(tflite_t *m, uint32_t at, unsigned n) {
     if (at > m->size || n > m->size - at) {
@@ -146,7 +146,7 @@ static bool is_text(tflite_t *m, tflite_vector_t s, const char *text) {
     return !m->bad && s.at && s.count == strlen(text) && memcmp(m->bytes + s.at, text, s.count) == 0;
 }
 
-// --- The model --------------------------------------------------------------------------------------------------------
+// --- The model ---------------------------------------------------------------------------------------------
 
 static tflite_vector_t data(tflite_t *m, uint32_t tensor) {
     tflite_vector_t none = {0, 0};
@@ -270,8 +270,8 @@ static void check_options(tflite_t *m, uint32_t operator) {
     }
 }
 
-static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_vector_t inputs, tflite_vector_t operators,
-    uint32_t k) {
+static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_vector_t inputs,
+    tflite_vector_t operators, uint32_t k) {
     uint32_t operator = element(m, operators, k);
     if (number(m, operator, OPERATOR_CODE, 4, 0) >= m->codes.count) {
         return "an operator's code is out of range";
@@ -479,7 +479,7 @@ const char *tflite_check(tflite_t *m, const void *bytes, size_t size) {
     return error ? error : m->bad ? "something lies outside the file" : NULL;
 }
 
-// --- What the binding asks for ----------------------------------------------------------------------------------------
+// --- What the binding asks for -----------------------------------------------------------------------------
 
 int32_t tflite_io(tflite_t *m, bool output, uint32_t i) {
     return integer(m, output ? m->outputs : m->inputs, i);

@@ -21,6 +21,7 @@ static uint8_t *flash, *ram;
 static uint32_t r[16];
 static uint32_t n, z, c, v;
 static uint64_t cycles;
+static uint64_t *profile;       // cycles by half word of flash, written to the file named by PROFILE
 
 static void die(const char *what, uint32_t at) {
     fprintf(stderr, "%s 0x%08x at pc 0x%08x, sp 0x%08x, lr 0x%08x\n", what, at, r[15], r[13], r[14]);
@@ -97,6 +98,11 @@ static int condition(uint32_t code) {
 static void service(void) {
     if (r[0] == 0) {
         fflush(stdout);
+        if (profile) {
+            FILE *f = fopen(getenv("PROFILE"), "wb");
+            fwrite(profile, 8, SIZE / 2, f);
+            fclose(f);
+        }
         exit((int)r[1]);
     } else if (r[0] == 1) {
         for (uint32_t at = r[1]; load(at, 1); ++at) {
@@ -345,11 +351,15 @@ int main(int argc, char **argv) {
         uint8_t *bytes = slurp(argv[i], &size);
         place((uint32_t)strtoul(argv[i + 1], NULL, 0), bytes, size);
     }
+    profile = getenv("PROFILE") ? calloc(SIZE / 2, 8) : NULL;
     r[13] = load(FLASH, 4);
     r[15] = load(FLASH + 4, 4) & ~1u;
     for (;;) {
         uint32_t pc = r[15], op = load(pc, 2);
-        cycles += 1;
+        uint64_t before = cycles++;
         r[15] = execute(op, pc, pc + 2);
+        if (profile && pc - FLASH < SIZE) {
+            profile[(pc - FLASH) / 2] += cycles - before;
+        }
     }
 }

@@ -19,7 +19,6 @@ from hognose_tools.board.connection import BoardError, lost
 
 ROOT = Path(__file__).parents[2]
 RAW, FRIENDLY, POWER_CUT = 40, 41, 42  # exit codes of raw_repl.py: how to go on
-PROMPTS = b">", b">>> "
 
 
 class FakeBoard:
@@ -208,11 +207,15 @@ class Server:
                 self.left = None
                 return self._power_off()
         assert self._process and self._process.stdin
-        if b"\x03" in data and not self.said.endswith(PROMPTS) and not self.board.settings.get("restarts"):
-            self._kill()  # what Ctrl-C interrupts is the app
+        if data.startswith(b"\r\x03") and self._app_runs():
+            self._kill()
             self._boot(app=False)
         with contextlib.suppress(BrokenPipeError):  # it restarts: on a board, too, these bytes are lost
             self._process.stdin.write(data)
+
+    def _app_runs(self) -> bool:
+        """Whether Ctrl-C has something to interrupt: until the app ends there is no prompt."""
+        return b">" not in self.said and not self.board.settings.get("restarts")
 
     def _kill(self) -> None:
         if self._process:

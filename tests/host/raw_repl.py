@@ -89,13 +89,13 @@ def run_app():
 
 def paste(stdin, out):
     """What comes until Ctrl-D; after every 256 bytes the host may send 256 more."""
-    code = b""
+    code = bytearray()
     while True:
         c = stdin.read(1)
         if c == b"\x04":
             out("\x04")
-            return code
-        code += c
+            return bytes(code)
+        code.extend(c)
         if len(code) % 256 == 0:
             out("\x01")
 
@@ -119,6 +119,10 @@ def repl(raw, greet):
         c = stdin.read(1)
         if not c:
             sys.exit(0)
+        elif raw and code + c == b"\x05A\x01":
+            out("R\x01\x00\x01")
+            execute(paste(stdin, out), scope, out)
+            code = b""
         elif c == b"\x01":
             raw, code = True, b""
             out("raw REPL; CTRL-B to exit\r\n>")
@@ -136,11 +140,6 @@ def repl(raw, greet):
             code = b""
         elif raw:
             code += c
-            if code == b"\x05A\x01":
-                out("R\x01\x00\x01")
-                code = paste(stdin, out)
-                execute(code, scope, out)
-                code = b""
 
 
 def main(path, settings):

@@ -15,7 +15,7 @@ from hognose_tools.compiler.records import IN_DATA, NONE, Loop, Record
 engine = pytest.importorskip("_hognose", reason="the CPython extension is not built")
 
 ARENA = 4096
-DATA = bytes(4096)  # biases, multipliers and shifts of 0 are valid
+DATA = bytes(4095) + b"\x80"  # biases, multipliers and shifts of 0 are valid
 BIG = 0x7FFFFFF0
 INT8_CLAMP = {"in_zp": 0, "out_zp": 0, "min": -128, "max": 127}
 FLOAT_CLAMP = {"min": -1.0, "max": 1.0}
@@ -24,7 +24,7 @@ WINDOW = {"stride_h": 1, "stride_w": 1, "pad_h": 1, "pad_w": 1}
 CONV = {
     **IMAGE, **WINDOW, **INT8_CLAMP, "in": 0, "out": 512, "weights": IN_DATA, "params": IN_DATA + 2048,
     "scratch": 1024, "in_c": 4, "out_c": 6, "groups": 2, "dilation_h": 1, "dilation_w": 1, "scales": 6,
-    "layout": 0,
+    "block": 0,
 }  # fmt: skip
 FLOAT_CONV = {**CONV, **FLOAT_CLAMP, "scratch": NONE, "scales": 0, "out": 1024}
 DEPTHWISE = {**CONV, "groups": 4, "out_c": 8, "scales": 1, "scratch": NONE}
@@ -97,7 +97,15 @@ REFUSED = [
     ("conv", {"scratch": ARENA - 17}, "scratch ends outside the arena"),
     ("conv", {"scratch": NONE}, "patches need scratch"),
     ("conv", {"stride_h": 65535, "out_h": 65535}, "window too large"),
-    ("conv", {"layout": 1}, "a reserved field is not 0"),
+    ("conv", {"block": 1}, "block of channels or rows out of range"),
+    ("conv", {"block": 4}, "block of channels or rows out of range"),
+    ("conv", {"block": 2, "scratch": 1026}, "scratch ends outside the arena or is misaligned"),
+    ("conv", {"block": 2, "scratch": ARENA - 143}, "scratch ends outside the arena"),
+    ("conv", {"block": 2, "scratch": 512 - 140}, "overlap"),
+    ("conv", {"block": 2, "weights": IN_DATA + 4096 - 108}, "a weight is -128 where it must not be"),
+    ("float conv", {"block": 2}, "unknown type"),
+    ("depthwise", {"block": 7}, "block of channels or rows out of range"),
+    ("depthwise", {"block": 6, "scratch": ARENA - 223}, "scratch ends outside the arena"),
     ("conv", {"in_zp": 128}, "zero point out of range"),
     ("conv", {"out_zp": -129}, "zero point out of range"),
     ("conv", {"min": 5, "max": 4}, "clamp out of range or empty"),

@@ -6,6 +6,7 @@ import contextlib
 import io
 
 import serial
+from ampy import pyboard
 from ampy.pyboard import Pyboard, PyboardError
 
 from ..errors import UserError
@@ -18,6 +19,7 @@ class _Port(Pyboard):
     """ampy's own class, on any port that pyserial can open, and for one program at a time."""
 
     def __init__(self, port: str):
+        pyboard._rawdelay = 0  # the constructor's default
         self.serial = serial.serial_for_url(port, baudrate=115200, timeout=SILENCE, exclusive=True)
 
 

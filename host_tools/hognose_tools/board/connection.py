@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import os
+import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -148,7 +149,10 @@ def _connect(port: str, patience: float) -> SerialTransport:
 
 def _open(port: str) -> SerialTransport:
     try:
-        return SerialTransport(port, timeout=SILENCE)
+        transport = SerialTransport(port, timeout=SILENCE)
+        if sock := getattr(transport.serial, "_socket", None):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an emulator's port: 40 ms each time
+        return transport
     except (TransportError, ValueError, OSError) as e:
         raise UserError(why_closed(port) or f"cannot open {port}: {e}") from e
 

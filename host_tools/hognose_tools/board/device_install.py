@@ -36,17 +36,18 @@ def _hash():
 
 
 def digest(path):
-    """A file's hash as (algorithm, bytes), or None where there is no such file."""
-    if not exists(path):
+    """A file's hash as (algorithm, bytes), or None where no such file can be read."""
+    name, state = _hash()
+    buffer = memoryview(bytearray(512))
+    try:
+        with open(path, "rb") as file:
+            while True:
+                n = file.readinto(buffer)
+                if not n:
+                    return name, state.digest()
+                state.update(buffer[:n])
+    except OSError:
         return None
-    with open(path, "rb") as file:
-        name, state = _hash()
-        buffer = memoryview(bytearray(512))
-        while True:
-            n = file.readinto(buffer)
-            if not n:
-                return name, state.digest()
-            state.update(buffer[:n])
 
 
 def facts():

@@ -175,7 +175,7 @@ class Deployment:
             _write(self._link, f"replace({self._staging + '/finish'!r}, {self._app!r})")
             _write(self._link, f"finish({self._app!r})")
         for path in _lacking(self._link, self.files):
-            raise UserError(f"{path} on the board is not what was copied: its flash may be worn out")
+            raise UserError(f"{path} on the board is not what was copied: run the command again")
         _write(self._link, f"clean({self._staging!r})")
 
     def _place(self, path: str) -> str:

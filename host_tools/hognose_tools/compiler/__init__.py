@@ -2,13 +2,14 @@
 # Part of hognose: neural networks in MicroPython.
 """From a `.tflite` flatbuffer to a `.hog`, without TensorFlow.
 
-reader (flatbuffer ▶ graph) ▶ passes ▶ lower (graph ▶ records) ▶ planner (arena) ▶ writer (bytes).
+reader (flatbuffer ▶ graph) ▶ passes ▶ lower (graph ▶ records) ▶ blocks ▶ planner (arena) ▶ writer (bytes).
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError
+from . import blocks
 from .graph import Graph
 from .lower import LOWER, Lowered, lower
 from .passes import simplify
@@ -50,6 +51,7 @@ def compile_tflite(
         hint = f". Supported are {', '.join(sorted(LOWER))}" if unknown else ""
         problems = [f"{', '.join(places)}: {problem}" for problem, places in low.problems.items()]
         raise UserError("; ".join(problems) + hint)
+    blocks.fit(low)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))

@@ -12,7 +12,8 @@ import hognose
 
 from ..errors import UserError
 from ..samples import Port
-from .records import IN_DATA, ITEMSIZE, Record, unpack
+from .blocks import scratch_size
+from .records import IN_DATA, ITEMSIZE, NONE, Record, unpack
 
 
 @dataclass
@@ -80,18 +81,20 @@ def _layer(index: int, record: Record) -> Layer:
         patch = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
         macs = prod(shape) * patch
         weights = f["out_c"] * (patch * item + 4) + f["scales"] * 5
-        scratch = patch * item if f["scratch"] < IN_DATA else 0
-    elif record.name in ("AVERAGE_POOL", "MAX_POOL"):
+        scratch = scratch_size(record.name, f) if f["scratch"] < IN_DATA else 0
+    elif record.name in ("AVERAGE_POOL", "MAX_POOL", "L2_POOL"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["channels"]]
     elif record.name in ("ADD", "MUL", "COMBINE"):
         shape = [v.n for v in record.loops]
-    elif record.name == "MEAN":
+    elif record.name in ("MEAN", "REDUCE"):
         shape = [v.n for v in record.loops[: f["keep"]]] or [1]
     elif record.name == "MOVE":
         shape = [v.n for v in record.loops] + [f["run"] // item]
-    elif record.name == "SOFTMAX":
+    elif record.name in ("SOFTMAX", "NORMALIZE"):
         shape = [f["rows"], f["depth"]]
-        weights = 4 * f["entries"] if record.type == "b" else 0
+        weights = 4 * f["entries"] if record.type == "b" and f["table"] != NONE else 0
+    elif record.name == "SCAN":
+        shape = [f["outer"], f["depth"], f["inner"]]
     else:
         shape = [f["count"]]
         weights = 256 if record.name == "LUT" else 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Step 4: where each tensor lies in the arena, decided offline.
+"""Step 5: where each tensor lies in the arena, decided offline.
 
 The problem is dynamic storage allocation: rectangles (lifetime by size) stacked as low as possible,
 NP-hard in general. Placing the rectangles one by one at the lowest place that is free is good in

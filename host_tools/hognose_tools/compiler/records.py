@@ -26,7 +26,7 @@ _CLAMP = {"b": _QUANTIZED, "h": _QUANTIZED, "f": "min:f max:f"}
 _CLAMP |= dict.fromkeys("iqB?", "min:i max:i")
 _CONV = (
     "in:I out:I weights:I params:I scratch:I in_c:I out_c:I batch:H in_h:H in_w:H out_h:H out_w:H "
-    f"k_h:H k_w:H groups:H {_WINDOW} dilation_h:H dilation_w:H pad_h:H pad_w:H scales:H layout:H clamp"
+    f"k_h:H k_w:H groups:H {_WINDOW} dilation_h:H dilation_w:H pad_h:H pad_w:H scales:H block:H clamp"
 )
 _POOL = (
     "in:I out:I channels:I batch:H in_h:H in_w:H out_h:H out_w:H "
@@ -62,6 +62,26 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
     "LOGISTIC": (15, _UNARY),
     "TANH": (16, _UNARY),
     "COMBINE": (17, _COMBINE),
+    "APPLY": (18, "in:I out:I count:I function:B out_type:B reserved:H alpha:f zero_point:i"),
+    "REDUCE": (
+        20,
+        "in:I out:I keep:B reduce:B function:B left_shift:B clamp multiplier:i shift:i *",
+    ),
+    "SCAN": (
+        21,
+        "in:I out:I outer:I depth:I inner:I exclusive:B reverse:B left_shift:B shift:b clamp multiplier:i",
+    ),
+    "L2_POOL": (22, _POOL),
+    "NORMALIZE": (
+        23,
+        "in:I out:I rows:I depth:I table:I entries:I function:B shift:b reverse_shift:b in_zp:b "
+        "multiplier:i reverse_multiplier:i",
+    ),
+    "RESCALE": (
+        19,
+        "in:I out:I count:I function:B out_type:B shift:b negative_shift:b "
+        "multiplier:i negative_multiplier:i in_zp:i out_zp:i min:i max:i",
+    ),
 }
 NAMES = {code: name for name, (code, _) in RECORDS.items()}
 # Functions of COMBINE, APPLY, …: the numbers of hog.h.
@@ -70,6 +90,13 @@ FUNCTIONS = {
         "ADD SUB MUL DIV MAXIMUM MINIMUM SQUARED_DIFFERENCE FLOOR_DIV FLOOR_MOD PRELU SELECT LOGICAL_AND "
         "LOGICAL_OR EQUAL NOT_EQUAL LESS LESS_EQUAL"
     ).split(),
+    "APPLY": (
+        "ABS NEG SQUARE SQRT RSQRT EXP LOG SIN COS FLOOR CEIL ROUND ELU LEAKY_RELU HARD_SWISH LOGICAL_NOT "
+        "CAST QUANTIZE DEQUANTIZE"
+    ).split(),
+    "RESCALE": ["SIGN", "ABS", "RSQRT"],
+    "REDUCE": ["SUM", "MAX", "MIN", "ARG_MAX", "ARG_MIN"],
+    "NORMALIZE": ["L2", "LOG_SOFTMAX"],
 }
 REFS = ("in", "in1", "in2", "out", "weights", "params", "scratch", "table")
 

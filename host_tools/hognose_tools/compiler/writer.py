@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Step 5: steps and plan into the bytes of a `.hog` (native_module/README.md)."""
+"""Step 6: steps and plan into the bytes of a `.hog` (native_module/README.md)."""
 
 import json
 import struct

@@ -5,27 +5,57 @@
 // float32: straight loops, so that the order of the sum is TFLM's.
 #include "pairs.h"
 
+// Short runs do not pay for a call.
+static inline int8_t *fill(int8_t *to, int8_t value, uint32_t n) {
+    if (n > 32) {
+        memset(to, value, n);
+        return to + n;
+    }
+    for (; n != 0; --n) {
+        *to++ = value;
+    }
+    return to;
+}
+
+static inline int8_t *copy(int8_t *to, const int8_t *from, uint32_t n) {
+    if (n > 32) {
+        memcpy(to, from, n);
+        return to + n;
+    }
+    for (; n != 0; --n) {
+        *to++ = *from++;
+    }
+    return to;
+}
+
 // A row of the window is one run where it is contiguous.
-void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch) {
+HOG_HOT void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch) {
     bool whole = depth == op->in_c && op->dilation_w == 1;
-    int32_t taps = whole ? op->k_w : 1;
-    uint32_t run = (uint32_t)taps * depth;
-    for (unsigned ky = 0; ky < op->k_h; ++ky, y += op->dilation_h) {
-        int32_t column = x;
-        for (int32_t kx = 0; kx < op->k_w; kx += taps, column += op->dilation_w) {
-            hog_span_t inside = {0, 0};
-            if (0 <= y && y < op->in_h) {
-                inside = hog_span(column, taps, 1, op->in_w);
-            }
-            if (inside.n < taps) {
-                memset(patch, op->clamp.i.in_zp, run);
-            }
-            if (inside.n > 0) {
-                size_t from = (size_t)y * op->in_w + (size_t)(column + inside.first);
-                memcpy(patch + (uint32_t)inside.first * depth, in + from * op->in_c, (uint32_t)inside.n * depth);
-            }
-            patch += run;
+    int8_t outside = (int8_t)op->clamp.i.in_zp;
+    size_t row = (size_t)op->in_w * op->in_c;
+    hog_span_t columns = hog_span(x, op->k_w, op->dilation_w, op->in_w);
+    if (columns.n == 0) {
+        columns.first = op->k_w;
+    }
+    uint32_t before = (uint32_t)columns.first * depth, inside = (uint32_t)columns.n * depth;
+    uint32_t all = op->k_w * depth, behind = all - before - inside;
+    size_t step = (size_t)op->dilation_w * op->in_c;
+    in += (ptrdiff_t)y * (ptrdiff_t)row + (ptrdiff_t)(x + columns.first * op->dilation_w) * (ptrdiff_t)op->in_c;
+    for (unsigned ky = op->k_h; ky != 0; --ky, y += op->dilation_h, in += op->dilation_h * row) {
+        if (y < 0 || y >= op->in_h) {
+            patch = fill(patch, outside, all);
+            continue;
         }
+        patch = fill(patch, outside, before);
+        if (whole) {
+            patch = copy(patch, in, inside);
+        } else {
+            const int8_t *from = in;
+            for (int32_t i = columns.n; i != 0; --i, from += step) {
+                patch = copy(patch, from, depth);
+            }
+        }
+        patch = fill(patch, outside, behind);
     }
 }
 

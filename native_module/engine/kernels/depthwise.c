@@ -2,7 +2,7 @@
 // Part of hognose: neural networks in MicroPython.
 //
 // DEPTHWISE: taps of a window are clipped to the image once a pixel, then each channel walks them.
-#include "kernels.h"
+#include "pairs.h"
 
 // The taps of one output pixel. Strides are in elements.
 typedef struct {
@@ -79,6 +79,11 @@ static void pixel_float(const hog_conv_t *op, const taps_t *t, const float *bias
 
 void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
     bool int8 = op->op.type == HOG_INT8;
+    #if HOG_PAIRS
+    if (int8 && hog_depthwise_pairs(h, arena, op)) {
+        return;
+    }
+    #endif
     size_t size = int8 ? 1 : sizeof(float);
     const void *w = hog_at(h, arena, op->weights);
     const void *params = hog_at(h, arena, op->params);

@@ -38,15 +38,26 @@ void hog_lut(const hog_t *h, void *arena, const hog_lut_t *op);
 void hog_unary(const hog_t *h, void *arena, const hog_unary_t *op);
 #if HOG_FULL
 void hog_combine(const hog_t *h, void *arena, const hog_binary_t *op);
+void hog_apply(const hog_t *h, void *arena, const hog_apply_t *op);
+void hog_rescale(const hog_t *h, void *arena, const hog_rescale_t *op);
+void hog_reduce(const hog_t *h, void *arena, const hog_reduce_t *op);
+void hog_scan(const hog_t *h, void *arena, const hog_scan_t *op);
+void hog_l2_pool(const hog_t *h, void *arena, const hog_pool_t *op);
+void hog_normalize(const hog_t *h, void *arena, const hog_normalize_t *op);
 
 // An element of any integer type, or bool, as int32; `hog_put` takes what it can hold of x.
 int32_t hog_get(const void *p, uint8_t type);
 void hog_put(void *p, uint8_t type, int32_t x);
 int32_t hog_saturate(uint8_t type, int32_t x);
 float hog_floor(float x);
+float hog_sqrt(float x);
+float hog_log(float x);
+float hog_sin(float x, unsigned quadrant); // quadrant 1: the cosine
+float hog_expm1(float x);
 float hog_floor_div(float x, float y);
 float hog_floor_mod(float x, float y);
 int32_t hog_one_over_one_plus(int32_t a);
+int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier and its shift
 #endif
 
 // sums[r] = Σ x[i]·w[r][i] over k values, for the `rows` rows of w, at most HOG_DOT_ROWS; `sums` has
@@ -166,8 +177,12 @@ typedef struct {
 // `start` is the input's position of a window's first tap, which may lie outside.
 static inline hog_span_t hog_span(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
     hog_span_t span;
-    span.first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    int32_t end = start < size ? (size - 1 - start) / dilation + 1 : 0;
+    span.first = start < 0 ? -start : 0;
+    int32_t end = size - start;
+    if (dilation != 1) { // a division is slow on small processors
+        span.first = (span.first + dilation - 1) / dilation;
+        end = end > 0 ? (end - 1) / dilation + 1 : 0;
+    }
     span.n = hog_max(hog_min(end, taps) - span.first, 0);
     return span;
 }

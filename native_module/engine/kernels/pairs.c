@@ -31,17 +31,6 @@ static inline uint32_t four(const int8_t *p, size_t n) {
     return x ^ 0x80808080u;
 }
 
-// 4·quads values, word-aligned, to 2·quads words behind which they may lie.
-static HOG_HOT uint32_t *expand(const int8_t *in, size_t quads, uint32_t *words) {
-    const word_t *p = (const word_t *)(const void *)in;
-    do {
-        uint32_t x = *p++ ^ 0x80808080u;
-        *words++ = (x & LANES) - SIGNS;
-        *words++ = (x >> 8 & LANES) - SIGNS;
-    } while (--quads != 0);
-    return words;
-}
-
 // The weights of two channels, k each from w on, to 4·quads words.
 static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *words) {
     const int8_t *v = w + k;
@@ -56,28 +45,6 @@ static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *wor
     return words;
 }
 
-// The patch whose first tap is at (y, x), `depth` channels from `image` on.
-static void expand_patch(const hog_conv_t *op, const int8_t *image, int32_t y, int32_t x, uint32_t depth, size_t quads,
-    uint32_t *words) {
-    uint32_t run = op->k_w * depth;
-    size_t row = (size_t)op->in_w * op->in_c;
-    if (run % 4 == 0 && depth == op->in_c && op->dilation_w == 1 && row % 4 == 0 && y >= 0 && x >= 0
-        && y + (op->k_h - 1) * op->dilation_h < op->in_h && x + op->k_w <= op->in_w) {
-        const int8_t *from = image + (size_t)y * row + (size_t)x * op->in_c;
-        if (((uintptr_t)from & 3) == 0) {
-            for (unsigned ky = op->k_h; ky != 0; --ky, from += op->dilation_h * row) {
-                words = expand(from, run / 4, words);
-            }
-            return;
-        }
-    }
-    // Into the second half of what `expand` fills from its beginning on.
-    uint32_t *bytes = words + quads;
-    bytes[quads - 1] = 0;
-    hog_gather(op, image, y, x, depth, (int8_t *)bytes);
-    expand((const int8_t *)bytes, quads, words);
-}
-
 // Whether every accumulator is scaled down.
 static bool shifts_right(const hog_conv_t *op, const int32_t *multiplier, const int8_t *shift) {
     for (unsigned i = op->scales; i != 0; --i, ++multiplier) {
@@ -90,46 +57,155 @@ static bool shifts_right(const hog_conv_t *op, const int32_t *multiplier, const 
 
 #if !defined(__ARM_ARCH_6M__)
 
-static void dots(const hog_dots_t *d, uint32_t offset) {
-    int8_t *out = d->out;
-    for (const uint32_t *w = d->w; w != d->w_end; w += 4) {
-        uint32_t sum[2] = {w[0] - offset, w[1] - offset};
-        w += 2;
-        for (const uint32_t *x = d->x; x != d->x_end; ++x, w += 2) {
-            sum[0] += (uint32_t)((int32_t)(x[0] * w[0] + 0x8000u) >> 16);
-            sum[1] += (uint32_t)((int32_t)(x[0] * w[1] + 0x8000u) >> 16);
-        }
-        for (unsigned i = 0; i < 2; ++i) {
-            int32_t y = hog_requantize((int32_t)sum[i], (int32_t)w[2 * i], -(int32_t)w[2 * i + 1]);
-            *out++ = (int8_t)hog_min(hog_max(hog_add(y, d->zero_point), d->min), d->max);
+uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words) {
+    const word_t *p = (const word_t *)(const void *)in;
+    for (; quads != 0; --quads) {
+        uint32_t x = *p++ ^ 0x80808080u;
+        *words++ = (x & LANES) - SIGNS;
+        *words++ = (x >> 8 & LANES) - SIGNS;
+    }
+    return words;
+}
+
+static void windows(hog_window_t d, uint32_t offset) {
+    for (; d.x != d.end; d.x += d.gap / 4, d.x2 += d.gap / 4, d.row_end += d.row / 4) {
+        while (d.x != d.row_end) {
+            uint32_t sum = d.start - offset;
+            for (unsigned i = 0; i < 3; ++i) {
+                sum += (uint32_t)((int32_t)(*d.x++ * d.w[i] + 0x8000u) >> 16);
+                sum += (uint32_t)((int32_t)(*d.x2++ * (i < 2 ? d.w[3 + i] : d.w5)) >> 16);
+            }
+            int32_t y = hog_requantize((int32_t)sum, (int32_t)d.multiplier, -(int)d.shift);
+            *d.out = (int8_t)hog_min(hog_max(hog_add(y, d.zero_point), d.min), d.max);
+            d.out += d.out_step;
+            d.x += d.step / 4;
+            d.x2 += d.step / 4;
         }
     }
 }
 
-void hog_dots_relu(const hog_dots_t *d) {
+void hog_windows_relu(const hog_window_t *d) {
+    windows(*d, 0);
+}
+
+void hog_windows_any(const hog_window_t *d) {
+    windows(*d, HOG_ACC_OFFSET);
+}
+
+static void dots(hog_dots_t *d, uint32_t offset) {
+    int8_t *out = d->out;
+    for (; d->pixels != 0; --d->pixels, d->in += d->in_step, out += d->out_gap) {
+        uint32_t *words = (uint32_t *)d->x;
+        for (uint32_t i = 0; i < d->runs; ++i) {
+            words = hog_expand(d->in + i * d->run_step, d->run_quads, words);
+        }
+        for (const uint32_t *w = d->w; w != d->w_end; w += 4) {
+            uint32_t sum[2] = {w[0] - offset, w[1] - offset};
+            w += 2;
+            for (const uint32_t *x = d->x; x != d->x_end; ++x, w += 2) {
+                sum[0] += (uint32_t)((int32_t)(x[0] * w[0] + 0x8000u) >> 16);
+                sum[1] += (uint32_t)((int32_t)(x[0] * w[1] + 0x8000u) >> 16);
+            }
+            for (unsigned i = 0; i < 2; ++i) {
+                int32_t y = hog_requantize((int32_t)sum[i], (int32_t)w[2 * i], -(int32_t)w[2 * i + 1]);
+                *out++ = (int8_t)hog_min(hog_max(hog_add(y, d->zero_point), d->min), d->max);
+            }
+        }
+    }
+}
+
+void hog_dots_relu(hog_dots_t *d) {
     dots(d, 0);
 }
 
-void hog_dots_any(const hog_dots_t *d) {
+void hog_dots_any(hog_dots_t *d) {
     dots(d, HOG_ACC_OFFSET);
 }
 
 #endif
 
-// All pixels of `channels` output channels (an even number) from `channel` on.
-static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth, size_t k, hog_dots_t *d, int8_t *out) {
-    bool relu = op->clamp.i.min == op->clamp.i.out_zp;
-    size_t quads = (k + 3) / 4;
-    uint32_t *words = (uint32_t *)d->x;
-    for (unsigned b = op->batch; b != 0; --b, image += (size_t)op->in_h * op->in_w * op->in_c) {
-        int32_t y = -(int32_t)op->pad_h;
-        for (unsigned oh = op->out_h; oh != 0; --oh, y += op->stride_h) {
-            int32_t x = -(int32_t)op->pad_w;
-            for (unsigned ow = op->out_w; ow != 0; --ow, x += op->stride_w, out += op->out_c) {
-                expand_patch(op, image, y, x, depth, quads, words);
-                d->out = out;
-                (relu ? hog_dots_relu : hog_dots_any)(d);
+// 4·quads values outside the image.
+static uint32_t *expand_outside(int32_t zero_point, size_t quads, uint32_t *words) {
+    for (quads *= 2; quads != 0; --quads) {
+        *words++ = (uint32_t)zero_point + ((uint32_t)zero_point << 16);
+    }
+    return words;
+}
+
+// A patch that reaches over the border of an image whose pixels are whole words.
+static void expand_border(const hog_conv_t *op, const int8_t *image, int32_t y, int32_t x, uint32_t *words) {
+    int32_t zero_point = op->clamp.i.in_zp;
+    size_t quads = op->in_c / 4, row = (size_t)op->in_w * op->in_c;
+    hog_span_t columns = hog_span(x, op->k_w, 1, op->in_w);
+    size_t before = columns.n ? (size_t)columns.first * quads : 0, inside = (size_t)columns.n * quads;
+    size_t all = op->k_w * quads, behind = all - before - inside;
+    for (unsigned ky = op->k_h; ky != 0; --ky, y += op->dilation_h) {
+        bool out = y < 0 || y >= op->in_h;
+        words = expand_outside(zero_point, out ? all : before, words);
+        if (!out) {
+            if (inside != 0) {
+                const int8_t *from = image + (size_t)y * row + (size_t)(x + columns.first) * op->in_c;
+                words = hog_expand(from, inside, words);
             }
+            words = expand_outside(zero_point, behind, words);
+        }
+    }
+}
+
+// Positions of a window along one axis, first ... end - 1, where it lies inside the input.
+static void find_inside(uint32_t size, uint32_t out, uint32_t taps, uint32_t dilation, uint32_t stride, uint32_t pad,
+    uint32_t *first, uint32_t *end) {
+    uint32_t reach = (taps - 1) * dilation + 1;
+    *first = (pad + stride - 1) / stride;
+    *end = size + pad < reach ? 0 : (size + pad - reach) / stride + 1;
+    *end = *end < out ? *end : out;
+    *first = *first < *end ? *first : *end;
+}
+
+// All pixels of the channels whose weights are ready, in one image; `depth` input channels from `image` on.
+static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth, hog_dots_t *d, int8_t *out) {
+    void (*dots)(hog_dots_t *) = op->clamp.i.min == op->clamp.i.out_zp ? hog_dots_relu : hog_dots_any;
+    uint32_t run = op->k_w * depth, row = (uint32_t)op->in_w * op->in_c;
+    // Patches that can be read in place.
+    uint32_t top = 0, bottom = 0, left = 0, right = 0;
+    d->run_quads = 0;
+    if (((run | row | op->in_c | (uintptr_t)image) & 3) == 0 && depth == op->in_c && op->dilation_w == 1) {
+        find_inside(op->in_h, op->out_h, op->k_h, op->dilation_h, op->stride_h, op->pad_h, &top, &bottom);
+        d->run_quads = run / 4;
+        find_inside(op->in_w, op->out_w, op->k_w, 1, op->stride_w, op->pad_w, &left, &right);
+    }
+    d->run_step = op->dilation_h * row;
+    d->in_step = (uint32_t)op->stride_w * op->in_c;
+    size_t quads = (size_t)(d->x_end - d->x) / 2;
+    uint32_t *bytes = (uint32_t *)d->x + quads; // the second half of what hog_expand fills from its beginning on
+    uint32_t rows = op->out_h, columns = op->out_w;
+    if (right == columns && bottom == rows && left + top == 0 && op->stride_h * row == columns * d->in_step) {
+        right = columns *= rows; // all of it as one row
+        rows = bottom = 1;
+    }
+    int32_t y = -(int32_t)op->pad_h;
+    for (uint32_t oh = 0; oh < rows; ++oh, y += op->stride_h) {
+        int32_t x = -(int32_t)op->pad_w;
+        for (uint32_t ow = 0; ow < columns; ow += d->pixels) {
+            d->pixels = 1;
+            d->runs = 0;
+            if (top <= oh && oh < bottom && left <= ow && ow < right) {
+                d->pixels = right - ow;
+                d->runs = op->k_h;
+                d->in = image + (size_t)y * row + (size_t)x * op->in_c;
+            } else if (d->run_quads != 0 && (op->in_c & 3) == 0) {
+                expand_border(op, image, y, x, (uint32_t *)d->x);
+            } else {
+                bytes[quads - 1] = 0;
+                hog_gather(op, image, y, x, depth, (int8_t *)bytes);
+                hog_expand((const int8_t *)bytes, quads, (uint32_t *)d->x);
+            }
+            d->out = out;
+            uint32_t pixels = d->pixels;
+            dots(d);
+            d->pixels = pixels;
+            x += (int32_t)(pixels * op->stride_w);
+            out += pixels * op->out_c;
         }
     }
 }
@@ -171,8 +247,118 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
                 }
             }
             d.w_end = words;
-            conv_block(op, (const int8_t *)hog_at(h, arena, op->in) + g * depth, depth, k, &d,
-                (int8_t *)hog_at(h, arena, op->out) + first);
+            d.out_gap = op->out_c - n;
+            const int8_t *image = (const int8_t *)hog_at(h, arena, op->in) + g * depth;
+            int8_t *out = (int8_t *)hog_at(h, arena, op->out) + first;
+            for (unsigned b = op->batch; b != 0; --b) {
+                conv_block(op, image, depth, &d, out);
+                image += (size_t)op->in_h * op->in_w * op->in_c;
+                out += (size_t)op->out_h * op->out_w * op->out_c;
+            }
+        }
+    }
+    return true;
+}
+
+// One channel of `rows` input rows from row y on, each value together with the one below it. What surrounds the image
+// is there already. Columns one after the other, because the value below is the next one's own.
+static HOG_HOT void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
+    uint32_t *words) {
+    int32_t first = hog_max(y, 0), last = hog_min(y + rows, op->in_h);
+    if (first >= last) {
+        return;
+    }
+    ptrdiff_t below = (ptrdiff_t)op->in_w * op->in_c;
+    int32_t zero_point = op->clamp.i.in_zp, right = hog_min(op->in_w, columns - op->pad_w);
+    const int8_t *top = channel + first * below;
+    words += (first - y) * columns + op->pad_w;
+    for (int32_t x = 0; x < right; ++x, ++words, top += op->in_c) {
+        uint32_t *to = words;
+        const int8_t *from = top;
+        uint32_t value = (uint32_t)(int32_t)*from, next;
+        if (first > y) {
+            to[-columns] = (uint32_t)zero_point + (value << 16);
+        }
+        int32_t n = last - first - 1;
+        for (; n >= 2; n -= 2) {
+            from += below;
+            next = (uint32_t)(int32_t)*from;
+            from += below;
+            *to = value + (next << 16);
+            to += columns;
+            value = (uint32_t)(int32_t)*from;
+            *to = next + (value << 16);
+            to += columns;
+        }
+        if (n != 0) {
+            next = (uint32_t)(int32_t)from[below];
+            *to = value + (next << 16);
+            to += columns;
+            value = next;
+        }
+        *to = value + ((uint32_t)zero_point << 16);
+    }
+}
+
+bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
+    const int32_t *bias = hog_at(h, arena, op->params);
+    const int32_t *multiplier = bias + op->out_c;
+    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
+    if (op->block == 0 || op->scratch == HOG_NONE || op->k_h != 3 || op->k_w != 3 || op->dilation_h != 1
+        || op->dilation_w != 1 || !shifts_right(op, multiplier, shift)) {
+        return false;
+    }
+    const int8_t *image = hog_at(h, arena, op->in);
+    int8_t *out = hog_at(h, arena, op->out);
+    uint32_t *words = hog_at(h, arena, op->scratch);
+    bool relu = op->clamp.i.min == op->clamp.i.out_zp;
+    uint32_t copies = op->out_c / op->in_c;
+    int32_t columns = (op->out_w - 1) * op->stride_w + 3, zero_point = op->clamp.i.in_zp;
+    hog_window_t d;
+    d.step = 4 * (op->stride_w - 3);
+    d.zero_point = op->clamp.i.out_zp;
+    d.min = op->clamp.i.min;
+    d.max = op->clamp.i.max;
+    d.out_step = op->out_c;
+    d.row = 4u * op->stride_h * (uint32_t)columns;
+    d.gap = d.row - 4u * op->stride_w * op->out_w;
+    d.x = words;
+    d.x2 = words + 2 * columns;
+    for (unsigned b = op->batch; b != 0; --b, image += (size_t)op->in_h * op->in_w * op->in_c) {
+        for (unsigned oh = 0, n; oh < op->out_h; oh += n) {
+            n = op->out_h - oh < op->block ? op->out_h - oh : op->block;
+            d.end = words + n * (d.row / 4);
+            int32_t y = (int32_t)(oh * op->stride_h) - op->pad_h, rows = (int32_t)((n - 1) * op->stride_h + 3);
+            for (int32_t i = 0; i < rows * columns; ++i) {
+                words[i] = ((uint32_t)zero_point << 16) + (uint32_t)zero_point;
+            }
+            for (uint32_t c = 0; c < op->out_c; ++c) {
+                if (c % copies == 0) {
+                    expand_rows(op, image + c / copies, y, rows, columns, words);
+                }
+                const int8_t *w = (const int8_t *)hog_at(h, arena, op->weights) + c;
+                for (unsigned i = 0; i < 3; ++i, w += op->out_c) {
+                    uint32_t upper = (uint32_t)w[0], lower = (uint32_t)w[3 * op->out_c];
+                    d.w[i] = lower + (upper << 16);
+                    uint32_t third = (uint32_t)w[6 * op->out_c] << 16;
+                    if (i < 2) {
+                        d.w[3 + i] = third;
+                    } else {
+                        d.w5 = third;
+                    }
+                }
+                uint32_t s = op->scales > 1 ? c : 0;
+                d.start = (uint32_t)bias[c] + (relu ? 0 : HOG_ACC_OFFSET);
+                d.multiplier = (uint32_t)multiplier[s];
+                d.shift = d.multiplier ? (uint32_t)-shift[s] : 1;
+                d.m[0] = d.multiplier & 0x3ff;
+                d.m[1] = d.multiplier >> 10 & 0x3ff;
+                d.m[2] = d.multiplier >> 20;
+                d.row_end = words + op->stride_w * op->out_w;
+                d.out = out + c;
+                (relu ? hog_windows_relu : hog_windows_any)(&d);
+            }
+            out += (size_t)n * op->out_w * op->out_c;
         }
     }
     return true;

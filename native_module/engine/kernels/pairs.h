@@ -7,7 +7,8 @@
 
 #include "kernels.h"
 
-// The outputs of one pixel, two channels at a time. Armv6-M's assembly knows the order of the fields.
+// The outputs of pixels that follow each other, two channels at a time. Armv6-M's assembly knows the order of the
+// fields. What is said of `in` changes.
 typedef struct {
     const uint32_t *x, *x_end;  // the patch: words of two values, a multiple of two
     const uint32_t *w, *w_end;  // for each pair of channels: their accumulators' start, the weights (four words for
@@ -15,14 +16,45 @@ typedef struct {
     int8_t *out;
     int32_t zero_point, min, max;
     uint32_t limit;             // accumulators below this are scaled quickly
+    uint32_t runs;              // a patch is so many pieces of the input, or 0: it is in x already
+    uint32_t run_quads;         // each of so many times four values,
+    uint32_t run_step;          // and so many bytes from one to the next
+    const int8_t *in;           // the first
+    uint32_t in_step;           // bytes from pixel to pixel
+    uint32_t out_gap;           // bytes from the last channel of a pixel to the first one of the next
+    uint32_t pixels;            // at least 1
 } hog_dots_t;
 
 // Accumulators of hog_dots_any have this added, so that those within ± 2^20 are not negative.
 #define HOG_ACC_OFFSET (1u << 20)
 
 // Where min is the zero point, as for RELU, negative accumulators are done for.
-void hog_dots_relu(const hog_dots_t *d);
-void hog_dots_any(const hog_dots_t *d);
+void hog_dots_relu(hog_dots_t *d);
+void hog_dots_any(hog_dots_t *d);
+
+// 4·quads values, word-aligned, to 2·quads words behind which they may lie; returns the end of these.
+uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words);
+
+// The outputs of one channel of a depthwise 3x3 layer. Again assembly knows the order of the fields.
+typedef struct {
+    uint32_t w[5];              // of the first two rows, in pairs; then of the third, in the upper half
+    int32_t step;               // bytes from behind a window's words to the next window
+    uint32_t start;             // of accumulators
+    uint32_t w5;                // the last one
+    uint32_t m[3];              // multiplier in pieces of 10, 10 and 11 bits
+    uint32_t multiplier, shift; // shift to the right
+    int32_t zero_point, min, max;
+    uint32_t out_step;
+    const uint32_t *row_end;    // where a row of windows ends
+    uint32_t gap;               // bytes from there to the beginning of the next row
+    uint32_t row;               // bytes from one row_end to the next
+    const uint32_t *end;        // where the row behind the last one begins
+    const uint32_t *x, *x2;     // the first window's words of values above each other, rows 0 and 1; rows 2 and 3
+    int8_t *out;
+} hog_window_t;
+
+void hog_windows_relu(const hog_window_t *d);
+void hog_windows_any(const hog_window_t *d);
 
 // Both return false, having done nothing, where the layer is not one for them.
 bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op);

@@ -11,15 +11,23 @@ typedef struct {
     size_t row, column;         // strides in elements
 } window_t;
 
-static int8_t pool_int8(const hog_pool_t *op, const window_t *w, const int8_t *x) {
+static HOG_HOT int8_t pool_int8(const hog_pool_t *op, const window_t *w, const int8_t *x) {
     bool average = op->op.code == HOG_AVERAGE_POOL;
     uint32_t sum = 0;
     int32_t max = INT8_MIN;
     for (uint32_t ky = 0; ky < w->rows; ++ky, x += w->row) {
         const int8_t *p = x;
-        for (uint32_t kx = 0; kx < w->columns; ++kx, p += w->column) {
-            sum += (uint32_t)(int32_t)*p;
-            max = hog_max(max, *p);
+        uint32_t n = w->columns;
+        if (average) {
+            do {
+                sum += (uint32_t)(int32_t)*p;
+                p += w->column;
+            } while (--n != 0);
+        } else {
+            do {
+                max = hog_max(max, *p);
+                p += w->column;
+            } while (--n != 0);
         }
     }
     if (average) {

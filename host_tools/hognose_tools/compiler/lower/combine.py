@@ -4,7 +4,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,19 +189,3 @@ def select(low: Lowered, op: Operator) -> None:
     contiguous = broadcast_strides(y.shape, y.shape)
     copy(low, op, other, y, y.shape, (0, strides), (0, contiguous))
     emit(low, op, "SELECT", (condition, x, y), kind, _unbounded(kind))
-
-
-def add_n(low: Lowered, op: Operator) -> None:
-    """float32: one ADD after the other, without a clamp between."""
-    y = op.outputs[0]
-    inputs = [t for t in op.inputs if t is not None]
-    kind = arithmetic(*inputs, y, kinds="f")
-    if len(inputs) < 2 or any(t.shape != y.shape for t in inputs):
-        raise Unsupported("its inputs and its output differ in shape: damaged model")
-    total = inputs[0]
-    for t in inputs[1:]:
-        fields = {"in1": low.place(total), "in2": low.place(t), "out": low.place(y), "loops": 1}
-        fields |= _unbounded(kind)
-        low.emit("ADD", replace(op), fields, [Loop(y.size, 1, 1)], kind=kind, inplace=[total, t], tensor=y)
-        total = y
-

@@ -112,9 +112,9 @@ def relu6(low: Lowered, op: Operator) -> None:
 
 def leaky_relu(low: Lowered, op: Operator) -> None:
     x, y = _int8_pair(op)
-    # float32 products, as TFLM computes them.
-    positive = fx.quantize_multiplier(float(x.scale / y.scale))
-    negative = fx.quantize_multiplier(float(x.scale * np.float32(op.options["alpha"]) / y.scale))
+    positive = fx.quantize_multiplier(float(x.scale) / float(y.scale))
+    alpha = float(np.float32(op.options["alpha"]))
+    negative = fx.quantize_multiplier(float(x.scale) * alpha / float(y.scale))
 
     def table(q: int) -> int:
         value = q - x.zero_point

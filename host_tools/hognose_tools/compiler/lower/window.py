@@ -167,9 +167,13 @@ def _emit_conv(
     depth = 1 if depthwise else in_c // groups
     patch = rows.k * columns.k * depth
     macs = batch * rows.out * columns.out * out_c * patch
-    scratch = None
+    scratch, block = None, 0
     if kind == "b" and not depthwise and not _patch_in_place(rows, columns, groups):
         scratch = low.new_buffer(patch * ITEMSIZE[kind])
+    if kind == "b" and weights.min() > -128:
+        block = _largest_block(batch, rows, columns, out_c // groups, depthwise, scratch is None)
+        if block and scratch is None and (depthwise or batch * rows.out * columns.out > 1):
+            scratch = low.new_buffer(1)
     fields = {
         "in": low.place(x),
         "out": low.place(y),
@@ -193,9 +197,20 @@ def _emit_conv(
         "pad_h": rows.pad,
         "pad_w": columns.pad,
         "scales": count,
+        "block": block,
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
     }
     low.emit("DEPTHWISE" if depthwise else "CONV", op, fields, kind=kind, macs=macs)
+
+
+def _largest_block(
+    batch: int, rows: Window, columns: Window, channels: int, depthwise: bool, in_place: bool
+) -> int:
+    """The block (hog.h) where there is room for all: output channels, or rows of a depthwise 3x3 one."""
+    if depthwise:
+        return rows.out if (rows.k, columns.k, rows.dilation, columns.dilation) == (3, 3, 1, 1) else 0
+    # One pixel uses each weight once: unpacking them into scratch does not pay.
+    return channels // 2 * 2 if batch * rows.out * columns.out > 1 or in_place else 0
 
 
 def _patch_in_place(rows: Window, columns: Window, groups: int) -> bool:
