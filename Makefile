@@ -26,15 +26,16 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 ENGINE := $(wildcard native_module/engine/*.[ch] native_module/engine/kernels/*.[ch])
 UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
+UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 
-.PHONY: help demo test unix natmod natmod-size qemu rp2040 bench lint clean
+.PHONY: help demo test unix unix-tflm natmod natmod-size qemu rp2040 bench lint clean
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
 demo: $(BUILD)/.train $(BUILD)/.extension $(UNIX)
 	@$(PYTHON) examples/gesture/demo.py
 
-test: lint $(BUILD)/.extension unix natmod qemu rp2040
+test: lint $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
 	@$(PYTHON) -m pytest tests
 
 lint: $(BUILD)/.dev
@@ -44,6 +45,8 @@ bench: $(BUILD)/.extension unix
 	@$(PYTHON) tests/bench.py
 
 unix: $(UNIX) $(UNIX_STOCK)
+
+unix-tflm: $(BUILD)/.apt-test $(UNIX_TFLM)
 
 natmod: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
 	@echo "Building $(or $(ARCH),all) native modules"
@@ -65,7 +68,7 @@ clean:
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 APT_BASE := gcc libc6-dev make xz-utils debian-archive-keyring
-APT_TEST := $(APT_BASE) bzip2 cmake \
+APT_TEST := $(APT_BASE) bzip2 cmake g++ valgrind \
   gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib \
   gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
   gcc-xtensa-lx106 picolibc-xtensa-lx106-elf binutils-source \
@@ -150,6 +153,16 @@ endef
 $(UNIX): $(ENGINE) $(wildcard native_module/micropython/*.c native_module/micropython/*.mk) | $(BUILD)/micropython
 	@mkdir -p $(@D)
 	$(call unix,$@,USER_C_MODULES=$(CURDIR)/native_module)
+	@touch $@
+
+# TFLM for this machine is the judge itself, out of its Python package.
+TFLM_WHEEL := $(BUILD)/tflm-wheel/libtensorflow-microlite.a
+$(TFLM_WHEEL): $(wildcard tests/unix/tflm_wheel/*) | $(BUILD)/.train
+	@$(PYTHON) tests/unix/tflm_wheel/make_tflm_dir.py $(@D)
+
+$(UNIX_TFLM): $(TFLM_WHEEL) $(ENGINE) $(wildcard native_module/tflm/*) | $(BUILD)/micropython
+	@mkdir -p $(@D)
+	$(call unix,$@,USER_C_MODULES=$(CURDIR)/native_module TFLM_DIR=$(BUILD)/tflm-wheel)
 	@touch $@
 
 $(UNIX_STOCK): | $(BUILD)/micropython

@@ -15,6 +15,7 @@ from hognose_tools import files
 from hognose_tools.bench import bench
 from hognose_tools.compiler import Compiled, compile_tflite
 from hognose_tools.errors import UserError
+from hognose_tools.ops import markdown as operators_table
 from hognose_tools.oracle import Oracle
 
 ROOT = Path(__file__).parents[1]
@@ -90,7 +91,7 @@ def main() -> int:
         print(f"no models in {MODELS}: set HOGNOSE_MODELS to a folder of .tflite files", file=sys.stderr)
         return 2
     page = PAGE.read_text()
-    for name, rows in {"sizes": sizes(), "modules": modules(), "cycles": cycles()}.items():
+    for name, rows in {"sizes": sizes(), "modules": modules(), "cycles": cycles(), "operators": operators_table()}.items():
         print("\n".join(rows), end="\n\n")
         marks = f"<!-- {name} -->", f"<!-- /{name} -->"
         table = "\n".join([marks[0], "", *rows, "", marks[1]])

@@ -37,6 +37,8 @@ OPERATORS = (
     "SCAN",
     "L2_POOL",
     "NORMALIZE",
+    "GATHER",
+    "UPDATE",
 )
 # Bytes of an element, by typecode.
 SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}

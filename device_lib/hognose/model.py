@@ -53,7 +53,7 @@ class Model:
     of at least `arena_size` bytes to work in; models that do not run at the same time may share one.
 
     Attributes, lists over the inputs or outputs as in OpenMV's `ml.Model`: `input_shape` (tuples),
-    `input_dtype` (typecodes: b int8, f float32), `input_scale`, `input_zero_point`, and the same for
+    `input_dtype` (typecodes: b int8, f float32 …), `input_scale`, `input_zero_point`, and the same for
     output; further `len` (bytes of the file), `arena_size` (bytes), `ram` (bytes that the model holds:
     arena, file, buffers), `engine`, `meta` (dict), `name`, `labels` (list or None).
 
@@ -62,7 +62,6 @@ class Model:
     """
 
     def __init__(self, source, engine=None, arena=None):
-        self._engine, self.engine = _find_engine(engine)
         self._meta = self._numbers = None
         self.ram = 0
         if hasattr(source, "__fspath__"):
@@ -74,10 +73,15 @@ class Model:
             self._label = "model"
             self._file = _bytes_view(source)
         self.len = len(self._file)
+        self._engine, self.engine = _find_engine(engine, self._file)
         self._state = self._allocate(self._engine.STATE_SIZE)
         self.arena_size = self._load()
         self._arena = self._allocate(self.arena_size) if arena is None else self._check_arena(arena)
-        self._inputs, self._outputs, _ = hogfile.tensors(self._file)
+        self._facts = hogfile
+        if self.engine == "tflm":
+            self._facts = self._engine
+            self.ram += self._engine.bind(self._arena).ram  # interpreter and resolver
+        self._inputs, self._outputs, _ = self._facts.tensors(self._file)
         self.input_shape = [t.shape for t in self._inputs]
         self.input_dtype = [t.dtype for t in self._inputs]
         self.input_scale = [t.scale for t in self._inputs]
@@ -118,6 +122,8 @@ class Model:
 
     def profile(self):
         """Runs operator by operator on what the inputs hold: a list of (operator, microseconds)."""
+        if self.engine == "tflm":
+            return self._engine.profile()
         run, state, arena = self._engine.run, self._state, self._arena
         clock = _stopwatch()
         result = []
@@ -131,7 +137,7 @@ class Model:
     def meta(self):
         """The file's META section: name, names of inputs and outputs, labels, the user's own keys."""
         if self._meta is None:
-            self._meta = hogfile.meta(self._file)
+            self._meta = self._facts.meta(self._file)
         return self._meta
 
     @property
@@ -154,7 +160,7 @@ class Model:
                 lines.append(text + (", " + names[i] if i < len(names) else ""))
         if self.labels:
             lines.append("labels: " + ", ".join(self.labels))
-        lines.append("operators: " + " ".join(hogfile.operators(self._file)))
+        lines.append("operators: " + " ".join(self._facts.operators(self._file)))
         lines.append("RAM: %d bytes, of these %d arena" % (self.ram, self.arena_size))
         return "\n".join(lines)
 
@@ -204,7 +210,7 @@ class Model:
                 pass
             # The header states the arena, so that all is known before anything large is allocated.
             head = file.read(hogfile.HEADER_SIZE)
-            need = size + hogfile.arena_size(head)
+            need = size + (hogfile.arena_size(head) if head[:4] == b"HOGN" else 0)
             free = _free()
             if need > free:
                 raise MemoryError("%s needs %d bytes (file and arena), %d are free" % (path, need, free))
@@ -225,8 +231,10 @@ class Model:
             copy[:] = self._file
             self._file = copy
             return self._load()
-        if bytes(self._file[4:8]) == b"TFL3":
+        if self.engine != "tflm" and bytes(self._file[4:8]) == b"TFL3":
             error = "this is a .tflite file: convert it with `hognose pack`"
+        elif self.engine != "tflm" and _carries_tflite(self._file):
+            error = "this file is for firmware with TensorFlow Lite Micro: pack it without --engine tflm"
         raise ValueError("%s: %s" % (self._label, error))
 
     def _check_arena(self, arena):
@@ -292,10 +300,18 @@ class Model:
         return list(floats)
 
 
-def _find_engine(name):
+def _find_engine(name, file):
     """The engine and its name."""
-    if name not in (None, "native", "reference"):
-        raise ValueError('engine is "native", "reference" or None, not %r' % name)
+    if name not in (None, "native", "reference", "tflm"):
+        raise ValueError('engine is "native", "reference", "tflm" or None, not %r' % name)
+    if name == "tflm" or (name is None and _carries_tflite(file)):
+        from .tflm_engine import Tflm
+
+        try:
+            return Tflm(), "tflm"
+        except ImportError as e:
+            if name:
+                raise ImportError("%s: pack the model without --engine tflm" % e)
     if name != "reference":
         try:
             import _hognose
@@ -307,6 +323,11 @@ def _find_engine(name):
     from .reference import Reference
 
     return Reference(), "reference"
+
+
+def _carries_tflite(file):
+    """Whether the file is a .tflite or a .hog that has one in place of a plan."""
+    return bytes(file[4:8]) == b"TFL3" or (bytes(file[:4]) == b"HOGN" and b"TFLM" in bytes(file[24:72]))
 
 
 def _how_to_install(error):

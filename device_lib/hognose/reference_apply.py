@@ -7,19 +7,19 @@ import struct
 
 from .hogfile import SIZES
 from .reference_math import (
-    _EXP,
-    _multiply_high,
-    _polynomial,
-    _saturate,
-    _shift_right,
+    EXP,
     MAX_FLOAT,
     clamp,
     exp,
     f32,
     get,
+    multiply_high,
+    polynomial,
     put,
     requantize,
     round_to_int,
+    saturate,
+    shift_right,
     wrap,
 )
 
@@ -34,7 +34,7 @@ _NOT, _CAST, _QUANTIZE, _DEQUANTIZE = 16, 17, 18, 19
 # Functions of RESCALE.
 _SIGN, _ABS, _RSQRT = 1, 2, 3
 
-_ANY = "bhif?B"
+_ANY = "bhif?"
 _FROM = {_NOT: "?", _CAST: _ANY, _QUANTIZE: "f", _DEQUANTIZE: "hB"}
 _TO = {_CAST: _ANY, _QUANTIZE: "hB", _DEQUANTIZE: "f"}
 
@@ -159,12 +159,12 @@ def inverse_sqrt(x):
     while x < 1 << 27:
         x *= 4
         right -= 1
-    half = _shift_right(x >> 1, 1)
+    half = shift_right(x >> 1, 1)
     y = 1 << 28
     for _ in range(5):
-        cube = _saturate(_multiply_high(_multiply_high(y, y), y) * 64)
-        y = _saturate(wrap(_multiply_high(3 << 27, y) - _multiply_high(half, cube)) * 8)
-    y = _multiply_high(y, 1518500250)
+        cube = saturate(multiply_high(multiply_high(y, y), y) * 64)
+        y = saturate(wrap(multiply_high(3 << 27, y) - multiply_high(half, cube)) * 8)
+    y = multiply_high(y, 1518500250)
     return (wrap(y << -right), 0) if right < 0 else (y, -right)
 
 
@@ -202,7 +202,7 @@ def log(x):
         x = x + x
     x = f32(x - 1.0)
     z = f32(x * x)
-    p = f32(f32(_polynomial(_LOG, x) * x) * z)
+    p = f32(f32(polynomial(_LOG, x) * x) * z)
     p = f32(p + f32(exponent * _LN2_LOW))
     p = f32(p - f32(0.5 * z))
     return f32(f32(x + p) + f32(exponent * 0.693359375))
@@ -245,17 +245,17 @@ def sin(x, quadrant=0):
         quadrant += n
     z = f32(r * r)
     if quadrant & 1:
-        y = f32(f32(_polynomial(_COS, z) * z) * z)
+        y = f32(f32(polynomial(_COS, z) * z) * z)
         y = f32(f32(y - f32(0.5 * z)) + 1.0)
     else:
-        y = f32(f32(f32(_polynomial(_SIN, z) * z) * r) + r)
+        y = f32(f32(f32(polynomial(_SIN, z) * z) * r) + r)
     return -y if quadrant & 2 else y
 
 
 def expm1(x):
     if not x > _EXPM1_LIMIT:
         return f32(exp(x) - 1.0)
-    return f32(f32(_polynomial(_EXP, x) * f32(x * x)) + x)
+    return f32(f32(polynomial(EXP, x) * f32(x * x)) + x)
 
 
 def _half_to_even(x):

@@ -163,7 +163,7 @@ class CheckedFile:
             raise ValueError("input ends outside the arena or is misaligned")
         if not self._in_arena(out, out_size, out_align):
             raise ValueError("output ends outside the arena or is misaligned")
-        if _overlap(in_, in_size, out, out_size) and not (in_place and in_ == out):
+        if overlap(in_, in_size, out, out_size) and not (in_place and in_ == out):
             raise ValueError(_OVERLAP)
 
     def _check_conv(self, op, loops):
@@ -180,7 +180,11 @@ class CheckedFile:
         in_size = batch * in_h * in_w * in_c * size
         out_size = batch * out_h * out_w * out_c * size
         patch = k_h * k_w * (in_c // groups) * size
-        self._check_tensors(in_, in_size, size, out, out_size, size)
+        pixels = (in_c, in_h, in_w, 1, 1, 1, 1, 1, 0, 0) == (
+            (out_c, out_h, out_w, k_h, k_w, groups, stride_h, stride_w, pad_h, pad_w)
+        )
+        in_place = code == CONV and scratch != _NONE and block == out_c and pixels
+        self._check_tensors(in_, in_size, size, out, out_size, size, in_place)
         if not self._in_data(weights, patch * out_c, size):
             raise ValueError("weights end outside the file or are misaligned")
         align = size
@@ -201,7 +205,7 @@ class CheckedFile:
         if scratch != _NONE:
             if not self._in_arena(scratch, patch, align):
                 raise ValueError("scratch ends outside the arena or is misaligned")
-            if _overlap(in_, in_size, scratch, patch) or _overlap(out, out_size, scratch, patch):
+            if overlap(in_, in_size, scratch, patch) or overlap(out, out_size, scratch, patch):
                 raise ValueError(_OVERLAP)
         elif code == CONV and kind == "b":
             inside = pad_h == pad_w == 0
@@ -211,7 +215,7 @@ class CheckedFile:
             if not (inside and (k_h == k_w == 1 or run)):
                 raise ValueError("patches need scratch")
         self._check_conv_params(kind, params, out_c, scales)
-        _check_clamp(op[25:])
+        check_clamp(op[25:])
 
     def _check_conv_params(self, kind, params, out_c, scales):
         if scales not in ((1, out_c) if kind == "b" else (0,)):
@@ -221,7 +225,7 @@ class CheckedFile:
         at = (params ^ LIMIT) + 4 * out_c
         for i in range(scales):
             multiplier = struct.unpack_from("<i", self.data, at + 4 * i)[0]
-            _check_multiplier(multiplier, struct.unpack_from("<b", self.data, at + 4 * scales + i)[0])
+            check_multiplier(multiplier, struct.unpack_from("<b", self.data, at + 4 * scales + i)[0])
 
     def _check_pool(self, op, loops):
         _, kind, in_, out, channels, batch, in_h, in_w, out_h, out_w, k_h, k_w = op[:12]
@@ -243,7 +247,7 @@ class CheckedFile:
         in_size = batch * in_h * in_w * channels * size
         out_size = batch * out_h * out_w * channels * size
         self._check_tensors(in_, in_size, size, out, out_size, size)
-        _check_clamp(op[17:])
+        check_clamp(op[17:])
 
     def _extent(self, ref, loops, second, unit, run):
         """What a loop nest touches of a tensor: first byte's ref, and bytes; None where it is nowhere."""
@@ -268,8 +272,8 @@ class CheckedFile:
             if left_shift > 30:
                 raise ValueError("multiplier or shift out of range")
             for i in (11, 12, 13):
-                _check_multiplier(op[i], op[i + 3])
-        _check_clamp(op[7 : 11 if kind == "b" else 9])
+                check_multiplier(op[i], op[i + 3])
+        check_clamp(op[7 : 11 if kind == "b" else 9])
 
     def check_operands(self, in1, in2, out, loops, size1, size2, out_size):
         """Two operands and the contiguous output of a loop nest; sizes are those of an element."""
@@ -284,29 +288,34 @@ class CheckedFile:
                 raise ValueError("input ends outside the arena or the file, or is misaligned")
             if (
                 not ref & LIMIT
-                and _overlap(extent[0], extent[1], out, n * out_size)
+                and overlap(extent[0], extent[1], out, n * out_size)
                 and not (ref == out and _walks_like_output(loops, second))
             ):
                 raise ValueError(_OVERLAP)
 
     def _check_mean(self, op, loops):
-        kind, in_, out, keep, _, reserved = op[1:7]
+        kind, reserved = op[1], op[6]
         size = 1 if kind == "b" else 4
+        self.check_reduction(op, loops, size, size)
+        if reserved != 0:
+            raise ValueError("a reserved field is not 0")
+        if kind == "b":
+            check_multiplier(op[11], op[12])
+            check_clamp(op[7:11])
+
+    def check_reduction(self, op, loops, size, out_size):
+        """Input and output of a loop nest that reduces; sizes are those of an element."""
+        in_, out, keep = op[2:5]
         kept, every = places(loops[:keep]), places(loops)
         if every == 0:
             raise ValueError("a size is 0")
-        if reserved != 0:
-            raise ValueError("a reserved field is not 0")
-        if not self._in_arena(out, kept * size, size):
+        if not self._in_arena(out, kept * out_size, min(4, out_size)):
             raise ValueError("output ends outside the arena or is misaligned")
         extent = self._extent(in_, loops, False, size, size)
         if in_ & LIMIT or every > self.arena_size // size or extent is None:
             raise ValueError("input ends outside the arena or is misaligned")
-        if _overlap(extent[0], extent[1], out, kept * size):
+        if overlap(extent[0], extent[1], out, kept * out_size):
             raise ValueError(_OVERLAP)
-        if kind == "b":
-            _check_multiplier(op[11], op[12])
-            _check_clamp(op[7:11])
 
     def _check_move(self, op, loops):
         in_, out, run = op[2:5]
@@ -319,7 +328,7 @@ class CheckedFile:
         source = self._extent(in_, loops, False, 1, run)
         if source is None:
             raise ValueError("input ends outside the arena or the file, or is misaligned")
-        if _overlap(source[0], source[1], place[0], place[1]):
+        if overlap(source[0], source[1], place[0], place[1]):
             raise ValueError(_OVERLAP)
 
     def _check_fill(self, op, loops):
@@ -420,7 +429,7 @@ def _check_sections(file):
         ):
             raise ValueError("a section is unknown, there twice, misaligned or outside the file")
         for _, at, size in table[:i]:
-            if _overlap(offset, length, at, size):
+            if overlap(offset, length, at, size):
                 raise ValueError("sections overlap")
     if count < 3:
         raise ValueError("a section is missing")
@@ -441,7 +450,7 @@ def crc32(data):
         return crc ^ 0xFFFFFFFF
 
 
-def _overlap(a, a_size, b, b_size):
+def overlap(a, a_size, b, b_size):
     return a < b + b_size and b < a + a_size
 
 
@@ -467,17 +476,23 @@ def _check_window(out, stride, taps, dilation):
         raise ValueError("window too large")
 
 
-def _check_multiplier(multiplier, shift):
+def check_multiplier(multiplier, shift):
     if multiplier < 0 or not -31 <= shift <= 30:
         raise ValueError("multiplier or shift out of range")
 
 
-def _check_clamp(clamp):
-    """A clamp's fields: (in_zp, out_zp, min, max) of int8, (min, max) of float32."""
-    if len(clamp) == 4:
+def check_clamp(clamp, kind="b"):
+    """A clamp's fields: (in_zp, out_zp, min, max) of int8 and int16, else (min, max)."""
+    if len(clamp) == 4 and kind == "b":
         if not (-128 <= clamp[0] <= 127 and -128 <= clamp[1] <= 127):
             raise ValueError("zero point out of range")
         if clamp[2] < -128 or clamp[3] > 127:
             raise ValueError("clamp out of range or empty")
     if not clamp[-2] <= clamp[-1]:
         raise ValueError("clamp out of range or empty")
+
+
+def check_function(function, kind, types):
+    """`types`: the types that each function takes."""
+    if function >= len(types) or kind not in types[function]:
+        raise ValueError("unknown function, or not of this type")

@@ -8,16 +8,29 @@ The counterpart of combine.c, apply.c and reduce.c of the native engine, loaded 
 import math
 import struct
 
-from . import reference_apply
+from . import reference_apply, reference_reduce
 from .hogfile import SIZES
-from .reference_check import LIMIT, _check_clamp, _check_multiplier
 from .reference_apply import floor
-from .reference_math import clamp, f32, get, get_strided, put, requantize, walk, wrap
+from .reference_check import LIMIT, check_clamp, check_function, check_multiplier
+from .reference_math import (
+    clamp,
+    f32,
+    get,
+    get_strided,
+    multiply_high,
+    one_over_one_plus,
+    put,
+    requantize,
+    shift_right,
+    walk,
+    wrap,
+)
 
 COMBINE = 17
 
 FORMATS = {COMBINE: "3IH2Bc3i4b"}
 FORMATS.update(reference_apply.FORMATS)
+FORMATS.update(reference_reduce.FORMATS)
 
 _INF = float("inf")
 _NAN = float("nan")
@@ -49,12 +62,11 @@ _COMBINE_TYPES = (
 
 
 def loop_count(file, code, at):
-    return struct.unpack_from("<H", file, at + 16)[0] if code == COMBINE else 0
-
-
-def _check_function(function, kind, types):
-    if function >= len(types) or kind not in types[function]:
-        raise ValueError("unknown function, or not of this type")
+    if code == COMBINE:
+        return struct.unpack_from("<H", file, at + 16)[0]
+    if code == reference_reduce.UPDATE:
+        return struct.unpack_from("<I", file, at + 16)[0]
+    return file[at + 12] + file[at + 13] if code == reference_reduce.REDUCE else 0
 
 
 def _fields(kind):
@@ -64,7 +76,7 @@ def _fields(kind):
 
 def _check_combine(file, op, loops):
     kind, in1, in2, out, _, left_shift, function = op[1:8]
-    _check_function(function, kind, _COMBINE_TYPES)
+    check_function(function, kind, _COMBINE_TYPES)
     size = SIZES[kind]
     size1 = 1 if function == SELECT else size
     out_size = 1 if function >= EQUAL else size
@@ -75,18 +87,10 @@ def _check_combine(file, op, loops):
         if left_shift > 30:
             raise ValueError("multiplier or shift out of range")
         for i in (12, 13, 14):
-            _check_multiplier(op[i], op[i + 3])
-        _check_quantized(kind, op[8:12])
+            check_multiplier(op[i], op[i + 3])
+        check_clamp(op[8:12], kind)
     else:
-        _check_clamp(op[8:10])
-
-
-def _check_quantized(kind, fields):
-    """A clamp of int8 or int16."""
-    if kind == "b":
-        _check_clamp(fields)
-    elif not fields[2] <= fields[3]:
-        raise ValueError("clamp out of range or empty")
+        check_clamp(op[8:10])
 
 
 def _combine(data, arena, op, loops):
@@ -190,16 +194,14 @@ def _leading_zeros(x):
 
 def _divide(x, y, multiplier, shift):
     """divide() of combine.c."""
-    from .reference_math import _multiply_high, _one_over_one_plus, _shift_right
-
     if y < 0:
         x, y = -x, -y
     zeros = _leading_zeros(y)
-    inverse = _one_over_one_plus((y << zeros if y else 0) - 0x80000000)
+    inverse = one_over_one_plus((y << zeros if y else 0) - 0x80000000)
     headroom = _leading_zeros(~x if x < 0 else x) - 1
-    q = _multiply_high(_multiply_high(wrap(x << headroom), inverse), multiplier)
+    q = multiply_high(multiply_high(wrap(x << headroom), inverse), multiplier)
     right = max(31 - zeros + headroom - shift, 0)
-    return _shift_right(q, right) if right <= 31 else (q >> (right & 31)) + (q >= 0)
+    return shift_right(q, right) if right <= 31 else (q >> (right & 31)) + (q >= 0)
 
 
 def _float_divide(x, y):
@@ -242,5 +244,7 @@ _MORE_FLOATS = {
 
 CHECKS = {COMBINE: _check_combine}
 CHECKS.update(reference_apply.CHECKS)
+CHECKS.update(reference_reduce.CHECKS)
 KERNELS = {COMBINE: _combine}
 KERNELS.update(reference_apply.KERNELS)
+KERNELS.update(reference_reduce.KERNELS)

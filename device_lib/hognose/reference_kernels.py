@@ -91,7 +91,10 @@ def _conv(data, arena, op, loops):
     depth, per = in_c // groups, out_c // groups
     k = k_h * k_w * depth
     block = max(4, _BLOCK // k)
-    gather = _gatherer(arena, op)
+    source, start = arena, in_
+    if in_ == out:  # a block of channels would overwrite what the next one reads
+        source, start = bytes(arena[in_ : in_ + batch * in_h * in_w * in_c * size]), 0
+    gather = _gatherer(source, op)
     scale = _scaler(data, op)
     multiply = dots if kind == "b" else dots_f32
     weights ^= LIMIT
@@ -102,7 +105,7 @@ def _conv(data, arena, op, loops):
             rows = [get(data, weights + (c + i) * k * size, kind, k) for i in range(n)]
             at = out + c * size
             for b in range(batch):
-                image = in_ + (b * in_h * in_w * in_c + first // per * depth) * size
+                image = start + (b * in_h * in_w * in_c + first // per * depth) * size
                 for y in range(-pad_h, out_h * stride_h - pad_h, stride_h):
                     for x in range(-pad_w, out_w * stride_w - pad_w, stride_w):
                         sums = multiply(gather(image, y, x), rows)
@@ -110,7 +113,7 @@ def _conv(data, arena, op, loops):
                         at += out_c * size
 
 
-def _gatherer(arena, op):
+def _gatherer(source, op):
     """A function that gives the elements of a window as a list; outside the image int8 has the zero point
     and float32 None."""
     kind, in_c, in_h, in_w, k_h, k_w, groups = op[1], op[7], op[10], op[11], op[14], op[15], op[16]
@@ -127,11 +130,11 @@ def _gatherer(arena, op):
             if not 0 <= y < in_h:
                 values += outside * k_w
             elif whole and 0 <= x <= in_w - k_w:
-                values += get(arena, line + x * in_c * size, kind, k_w * depth)
+                values += get(source, line + x * in_c * size, kind, k_w * depth)
             else:
                 for column in range(x, x + k_w * dilation_w, dilation_w):
                     if 0 <= column < in_w:
-                        values += get(arena, line + column * in_c * size, kind, depth)
+                        values += get(source, line + column * in_c * size, kind, depth)
                     else:
                         values += outside
         return values

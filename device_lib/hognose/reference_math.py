@@ -68,11 +68,11 @@ def wrap(x):
     return ((x + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-def _multiply_high(a, b):
+def multiply_high(a, b):
     return (a * b + 0x40000000) >> 31
 
 
-def _shift_right(x, n):
+def shift_right(x, n):
     """x / 2^n, rounded half away from zero."""
     mask = (1 << n) - 1
     return (x >> n) + ((x & mask) > (mask >> 1) + (x < 0))
@@ -182,33 +182,33 @@ def softmax_int8(row, table):
     sum_q12_19 = 0
     for x in row:
         if largest - x < entries:
-            sum_q12_19 += _shift_right(table[largest - x], 12)
+            sum_q12_19 += shift_right(table[largest - x], 12)
     sum_q12_19 &= 0xFFFFFFFF
     headroom = 0
     while headroom < 31 and not sum_q12_19 << headroom & 0x80000000:
         headroom += 1
-    scale = _one_over_one_plus(wrap((sum_q12_19 << headroom) - 0x80000000))
+    scale = one_over_one_plus(wrap((sum_q12_19 << headroom) - 0x80000000))
     shift = 12 - headroom + 31 - 8
     result = []
     for x in row:
         y = 0
         if largest - x < entries and 0 <= shift <= 31:
-            y = _shift_right(_multiply_high(scale, table[largest - x]), shift)
+            y = shift_right(multiply_high(scale, table[largest - x]), shift)
         result.append(clamp(wrap(y - 128), -128, 127))
     return result
 
 
-def _one_over_one_plus(a):
+def one_over_one_plus(a):
     """1 / (1 + a) by three Newton steps for 1 / h, h = (1 + a) / 2; a and result are q0_31."""
     h = (a + 0x80000000) // 2
-    x_q2_29 = wrap(1515870810 + _multiply_high(h, -1010580540))
+    x_q2_29 = wrap(1515870810 + multiply_high(h, -1010580540))
     for _ in range(3):
-        error = wrap((1 << 29) - _multiply_high(h, x_q2_29))
-        x_q2_29 = wrap(x_q2_29 + _saturate(_multiply_high(x_q2_29, error) << 2))
-    return _saturate(x_q2_29 << 1)
+        error = wrap((1 << 29) - multiply_high(h, x_q2_29))
+        x_q2_29 = wrap(x_q2_29 + saturate(multiply_high(x_q2_29, error) << 2))
+    return saturate(x_q2_29 << 1)
 
 
-def _saturate(x):
+def saturate(x):
     return clamp(x, -0x80000000, 0x7FFFFFFF)
 
 
@@ -256,7 +256,7 @@ def exp(x):
     n = int(f32(t + (-0.5 if t < 0 else 0.5)))
     r = f32(x - f32(n * 0.693359375))
     r = f32(r + f32(n * _LN2_LOW))
-    p = _polynomial(_EXP, r)
+    p = polynomial(EXP, r)
     p = f32(f32(f32(p * f32(r * r)) + r) + 1.0)
     half = n // 2 if n >= 0 else -(-n // 2)
     return f32(f32(p * _power_of_two(half)) * _power_of_two(n - half))
@@ -266,7 +266,7 @@ def tanh(x):
     size = abs(x)
     if size < 0.625:
         z = f32(x * x)
-        return f32(f32(f32(_polynomial(_TANH_SMALL, z) * z) * x) + x)
+        return f32(f32(f32(polynomial(_TANH_SMALL, z) * z) * x) + x)
     y = f32(1.0 - f32(2.0 / f32(exp(f32(size + size)) + 1.0)))
     return -y if x < 0 else y
 
@@ -279,7 +279,7 @@ def logistic(x):
     return f32(1.0 / f32(1.0 + exp(-x)))
 
 
-def _polynomial(coefficients, x):
+def polynomial(coefficients, x):
     p = coefficients[0]
     for c in coefficients[1:]:
         p = f32(f32(p * x) + c)
@@ -288,7 +288,7 @@ def _polynomial(coefficients, x):
 
 _LOG2_E = f32(1.44269504)
 _LN2_LOW = f32(2.12194440e-4)
-_EXP = array("f", (1.98756915e-4, 1.39819995e-3, 8.33345191e-3, 4.16657959e-2, 1.66666655e-1, 5.00000012e-1))
+EXP = array("f", (1.98756915e-4, 1.39819995e-3, 8.33345191e-3, 4.16657959e-2, 1.66666655e-1, 5.00000012e-1))
 _TANH_SMALL = array("f", (-5.70498873e-3, 2.06390888e-2, -5.37397156e-2, 1.33314422e-1, -3.33332819e-1))
 
 

@@ -4,15 +4,23 @@
 
 from .hogfile import SIZES
 from .reference_apply import inverse_sqrt, log, sqrt
-from .reference_check import LIMIT, CheckedFile, check_clamp, check_function, check_multiplier, places
+from .reference_check import (
+    LIMIT,
+    CheckedFile,
+    check_clamp,
+    check_function,
+    check_multiplier,
+    overlap,
+    places,
+)
 from .reference_math import (
     MAX_FLOAT,
     add_up_f32,
     clamp,
     divide_f32,
     exp,
-    finish,
     f32,
+    finish,
     get,
     get_strided,
     multiply_high,
@@ -25,15 +33,22 @@ from .reference_math import (
     wrap,
 )
 
-REDUCE, SCAN, L2_POOL, NORMALIZE = 20, 21, 22, 23
+REDUCE, SCAN, L2_POOL, NORMALIZE, GATHER, UPDATE = range(20, 26)
 
-FORMATS = {REDUCE: "2I4Bcii", SCAN: "5I3Bbci", L2_POOL: "3I12Hc", NORMALIZE: "6IB3b2i"}
+FORMATS = {
+    REDUCE: "2I4Bcii",
+    SCAN: "5I3Bbci",
+    L2_POOL: "3I12Hc",
+    NORMALIZE: "6IB3b2i",
+    GATHER: "7I",
+    UPDATE: "4I",
+}
 
 _CHUNK = 128  # elements that are unpacked at once
 
 # Functions of REDUCE and their types.
 _SUM, _MAX, _MIN, _ARG_MAX, _ARG_MIN = range(1, 6)
-_REDUCE_TYPES = ("", "bhf", "bhif", "bhif", "bf", "bf")
+_REDUCE_TYPES = ("", "bhf", "bf", "bf", "bf", "bf")
 # Functions of NORMALIZE.
 _L2, _LOG_SOFTMAX = 1, 2
 
@@ -134,7 +149,7 @@ def _extreme(values, function, kind):
 
 
 def _position(values, function):
-    i = position = 0
+    i = position = best = 0
     for x in values.all():
         if i == 0 or (x > best if function == _ARG_MAX else x < best):
             best, position = x, i
@@ -279,5 +294,66 @@ def _leading_zeros(x):
     return n
 
 
+def _in_either(file, ref, size, align):
+    return file._in_data(ref, size, align) if ref & LIMIT else file._in_arena(ref, size, align)
+
+
+def _check_gather(file, op, loops):
+    _, _, in_, indices, out, outer, axis, count, run = op
+    if 0 in op[5:]:
+        raise ValueError("a size is 0")
+    _check_copy(file, in_, outer * axis * run, indices, count, out, outer * count * run)
+
+
+def _check_copy(file, in_, size, indices, count, out, out_size):
+    if not _in_either(file, in_, size, 1) or not _in_either(file, indices, count * 4, 4):
+        raise ValueError("input ends outside the arena or the file, or is misaligned")
+    if not file._in_arena(out, out_size, 1):
+        raise ValueError("output ends outside the arena or is misaligned")
+    if overlap(in_, size, out, out_size) or overlap(indices, count * 4, out, out_size):
+        raise ValueError("output or scratch overlap each other or the input")
+
+
+def _check_update(file, op, loops):
+    _, kind, in_, starts, out, _ = op
+    size = SIZES[kind]
+    if not loops or places(loops) == 0:
+        raise ValueError("a size is 0")
+    if min([min(a, b) for _, a, b in loops]) < 0:
+        raise ValueError("output ends outside the arena or is misaligned")
+    reach = sum([(b + n - 1) * a for n, a, b in loops])
+    _check_copy(file, in_, places(loops) * size, starts, len(loops), out, (reach + 1) * size)
+
+
+def _memory(data, arena, ref):
+    return (data, ref ^ LIMIT) if ref & LIMIT else (arena, ref)
+
+
+def _gather(data, arena, op, loops):
+    _, _, in_, indices, out, outer, axis, count, run = op
+    memory, in_ = _memory(data, arena, in_)
+    table, indices = _memory(data, arena, indices)
+    for o in range(outer):
+        for i in range(count):
+            index = get(table, indices + 4 * i, "i", 1)[0]
+            at = in_ + (o * axis + clamp(index, 0, axis - 1)) * run
+            arena[out : out + run] = memory[at : at + run]
+            out += run
+
+
+def _update(data, arena, op, loops):
+    _, kind, in_, starts, out, _ = op
+    size = SIZES[kind]
+    memory, in_ = _memory(data, arena, in_)
+    table, starts = _memory(data, arena, starts)
+    for i, (_, stride, last) in enumerate(loops):
+        out += clamp(get(table, starts + 4 * i, "i", 1)[0], 0, last) * stride * size
+    for a, _ in walk(loops):
+        arena[out + a * size : out + (a + 1) * size] = memory[in_ : in_ + size]
+        in_ += size
+
+
 CHECKS = {REDUCE: _check_reduce, SCAN: _check_scan, L2_POOL: _check_pool, NORMALIZE: _check_normalize}
+CHECKS.update({GATHER: _check_gather, UPDATE: _check_update})
 KERNELS = {REDUCE: _reduce, SCAN: _scan, L2_POOL: _l2_pool, NORMALIZE: _normalize}
+KERNELS.update({GATHER: _gather, UPDATE: _update})

@@ -14,6 +14,7 @@ VERBS = {
     "train": ("train", "train a small network on recorded data"),
     "quantize": ("quantize", "convert a Keras model to a quantized .tflite"),
     "pack": ("pack", "pack a .tflite into a .hog, the file for the board"),
+    "ops": ("ops", "list the operators that can be packed, and for which types"),
     "inspect": ("inspect", "show what is in a .tflite or .hog: layers, MACs, memory, sizes"),
     "run": ("run", "run a .hog on samples from a file"),
     "deploy": ("deploy", "copy library, native module, model and app to a board"),

@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
     facts = disassemble(hog)
     app = _app_files(args.main, args.add)
     name = Path(args.model).name
-    with _connected(connection.the_port(args.port), args.tool) as link:
+    with connected(connection.the_port(args.port), args.tool) as link:
         try:
             print(_deploy(link, name, hog, facts, app, args.engine))
         except BoardError as e:
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _connected(port: str, tool: str) -> Iterator[Link]:
+def connected(port: str, tool: str = "mpremote") -> Iterator[Link]:
     """The board listens meanwhile; afterwards its app runs again."""
     link: Link
     if tool == "ampy":

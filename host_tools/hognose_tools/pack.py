@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import files
-from .compiler import compile_tflite
+from .compiler import carry_tflite, compile_tflite
 from .errors import UserError
 
 
@@ -16,6 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.tflite")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.hog")
     parser.add_argument("--labels", metavar="A,B,C", help="names of the output's values, in order")
+    parser.add_argument(
+        "--engine",
+        choices=("native", "tflm"),
+        default="native",
+        help="tflm: the model as it is, stripped, for firmware with TensorFlow Lite Micro in it",
+    )
     parser.add_argument(
         "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
     )
@@ -26,7 +32,14 @@ def main(args: argparse.Namespace) -> int:
     if labels is not None and not all(labels):
         raise UserError("a label is empty; give --labels as A,B,C")
     source = files.read(args.model)
-    compiled = compile_tflite(source, labels, parse_meta(args.meta), Path(args.model).stem)
+    facts = labels, parse_meta(args.meta), Path(args.model).stem
+    if args.engine == "tflm":
+        hog = carry_tflite(source, *facts)
+        files.write(args.output, hog)
+        saved = len(source) - len(hog)
+        print(f"{args.output}: {len(hog)} bytes, {saved} saved of {args.model}; for firmware with TFLM")
+        return 0
+    compiled = compile_tflite(source, *facts)
     files.write(args.output, compiled.hog)
     print(
         f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "

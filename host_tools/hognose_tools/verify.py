@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from . import board, files, samples
-from .compiler import Compiled, compile_tflite
+from .compiler import Compiled, carry_tflite, compile_tflite
 from .compiler.disassemble import disassemble
 from .compiler.lower import View
+from .compiler.records import TYPECODE
 from .errors import UserError
 from .oracle import Oracle
 from .progress import bar
@@ -33,15 +34,17 @@ def main(args: argparse.Namespace) -> int:
     if args.samples < 1:
         raise UserError("--samples must be at least 1")
     tflite = files.read(args.model)
-    compiled = compile_tflite(tflite, name=Path(args.model).stem)
-    ports = disassemble(compiled.hog).inputs
+    name = Path(args.model).stem
+    compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
+    hog = compiled.hog if compiled else carry_tflite(tflite, name=name)
+    ports = disassemble(hog).inputs
     if args.inputs:
         loaded = samples.load(args.inputs, ports)
         inputs = [_elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
     else:
         inputs = samples.random(ports, args.samples)
     where = f"{args.engine} engine on {args.on}"
-    difference = verify(tflite, compiled, inputs, args.engine, args.on)
+    difference = verify(tflite, compiled or hog, inputs, args.engine, args.on)
     if difference:
         print(f"{args.model}, {where}: {difference}")
         return 1
@@ -91,10 +94,16 @@ def compare(got: np.ndarray, expected: np.ndarray, where: str) -> Difference | N
     return Difference(where, i, len(places), got.size, got[i].item(), expected[i].item())
 
 
-def verify(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> str | None:
-    """What differs first, in words, or None. `inputs`: raw, each [samples, *shape]."""
+def verify(
+    tflite: bytes, packed: Compiled | bytes, inputs: list[np.ndarray], engine: str, on: str
+) -> str | None:
+    """What differs first, in words, or None. `inputs`: raw, each [samples, *shape].
+
+    `packed`: what the compiler made, or only the bytes of a `.hog`; then no layer is named.
+    """
     count = len(inputs[0])
-    answers = board.run(compiled.hog, inputs, engine, on, "raw")
+    hog = packed if isinstance(packed, bytes) else packed.hog
+    answers = board.run(hog, inputs, engine, on, "raw")
     oracle = Oracle(tflite)
     with bar("TFLM", count, "samples", quiet=True) as progress:
         for i in range(count):
@@ -102,7 +111,9 @@ def verify(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: 
             for o, (answer, right) in enumerate(zip(answers, expected, strict=True)):
                 found = compare(answer[i], right, f"sample {i}, output {o}")
                 if found:
-                    layer = _first_layer(tflite, compiled, [a[i : i + 1] for a in inputs], engine, on)
+                    if isinstance(packed, bytes):
+                        return str(found)
+                    layer = _first_layer(tflite, packed, [a[i : i + 1] for a in inputs], engine, on)
                     return f"{found}. {layer}"
             progress.update()
     return None
@@ -129,6 +140,6 @@ def _layer_outputs(compiled: Compiled, arenas: np.ndarray) -> Iterator[tuple[int
         place = compiled.lowered.places.get(step.tensor.index)
         if isinstance(place, View) and place.buffer.offset >= 0:
             at = place.buffer.offset + place.offset
-            dtype = samples.NUMPY["f" if step.tensor.dtype == "float32" else "b"]
+            dtype = samples.NUMPY[TYPECODE[step.tensor.dtype]]
             raw = arenas[i, at : at + step.tensor.size * dtype.itemsize]
             yield step.tensor.index, step.operator.label, np.ascontiguousarray(raw).view(dtype)

@@ -18,8 +18,10 @@
 
 #if HOG_FULL
 #define NEEDS "the file needs a newer engine"
+#define FULL_ERRORS(X) X(FUNCTION, "unknown function, or not of this type")
 #else
 #define NEEDS "the file needs the full engine; this is the small one"
+#define FULL_ERRORS(X)
 #endif
 
 // What can be wrong with a file, and how it is said.
@@ -67,7 +69,7 @@
     X(CLAMP, "clamp out of range or empty") \
     X(SCALE, "scale is not a positive number") \
     X(FILL, "elements are not of 1, 2 or 4 bytes") \
-    X(FUNCTION, "unknown function, or not of this type")
+    FULL_ERRORS(X)
 
 #define NAME(name, words) E_##name,
 typedef enum {
@@ -93,12 +95,14 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 
 #if HOG_FULL
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
-#define LAST_CODE (HOG_NORMALIZE)
+#define LAST_CODE (HOG_UPDATE)
 #define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
+#define IS_QUANTIZED(type) ((type) == HOG_INT8 || (type) == HOG_INT16)
 #else
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32)
 #define LAST_CODE (HOG_TANH)
 #define ALIGNMENT(size) (size)
+#define IS_QUANTIZED(type) ((type) == HOG_INT8)
 #endif
 
 // `align` is a power of two.
@@ -245,6 +249,13 @@ static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights
     return E_OK;
 }
 
+// Whether each output pixel takes the place of the only input pixel that it depends on, which scratch then holds.
+static bool replaces_pixels(const hog_conv_t *c) {
+    return c->op.code == HOG_CONV && c->scratch != HOG_NONE && c->block == c->out_c && c->groups == 1
+           && c->in_c == c->out_c && c->in_h == c->out_h && c->in_w == c->out_w && c->k_h * c->k_w == 1
+           && c->stride_h * c->stride_w == 1 && (c->pad_h | c->pad_w) == 0;
+}
+
 static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     uint32_t size = hog_size(c->op.type);
     if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
@@ -259,7 +270,7 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     }
     tensor_t in = image(c->in, c->batch, c->in_h, c->in_w, c->in_c, size);
     tensor_t out = image(c->out, c->batch, c->out_h, c->out_w, c->out_c, size);
-    error_t error = check_tensors(h, &in, &out, false);
+    error_t error = check_tensors(h, &in, &out, replaces_pixels(c));
     if (error) {
         return error;
     }
@@ -470,7 +481,7 @@ static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
     if (error) {
         return error;
     }
-    if ((op->op.type == HOG_INT8 || op->op.type == HOG_INT16)
+    if (IS_QUANTIZED(op->op.type)
         && (op->left_shift > 30 || (op->function != 0 && op->op.code != HOG_COMBINE) || !is_multiplier(op->multiplier1, op->shift1)
             || !is_multiplier(op->multiplier2, op->shift2) || !is_multiplier(op->multiplier, op->shift))) {
         return E_MULTIPLIER;
@@ -481,8 +492,8 @@ static error_t check_binary(const hog_t *h, const hog_binary_t *op) {
 #if HOG_FULL
 static const uint8_t reduce_types[] = {
     [HOG_D_SUM] = B | H | F,
-    [HOG_D_MAX] = B | H | I | F,
-    [HOG_D_MIN] = B | H | I | F,
+    [HOG_D_MAX] = B | F,
+    [HOG_D_MIN] = B | F,
     [HOG_D_ARG_MAX] = B | F,
     [HOG_D_ARG_MIN] = B | F,
 };
@@ -498,11 +509,8 @@ static error_t check_reduce(const hog_t *h, const hog_reduce_t *op) {
             return E_FUNCTION;
         }
         out_size = op->function >= HOG_D_ARG_MAX ? 4 : size;
-    } else
-    #endif
-    if (op->function != 0 || op->left_shift != 0) {
-        return E_RESERVED;
     }
+    #endif
     uint32_t kept = times(places(op->loop, op->keep), out_size), all = times(places(op->loop, loops), size);
     if (all == 0) {
         return E_ZERO;
@@ -518,7 +526,10 @@ static error_t check_reduce(const hog_t *h, const hog_reduce_t *op) {
     if (overlap(in.ref, in.size, op->out, kept)) {
         return E_OVERLAP;
     }
-    if ((op->op.type != HOG_INT8 && op->op.type != HOG_INT16) || op->function > HOG_D_SUM) {
+    if (op->op.code == HOG_MEAN && (op->function != 0 || op->left_shift != 0)) {
+        return E_RESERVED;
+    }
+    if (!IS_QUANTIZED(op->op.type) || op->function > HOG_D_SUM) {
         return E_OK;
     }
     return is_multiplier(op->multiplier, op->shift) && op->left_shift <= 30 ? check_clamp(op->op.type, &op->clamp)
@@ -583,7 +594,7 @@ static error_t check_quantize(const hog_t *h, const hog_quantize_t *op) {
 #if HOG_FULL
 
 static error_t check_apply(const hog_t *h, const hog_apply_t *op) {
-    static const uint8_t to[] = {[HOG_A_CAST] = B | H | I | F | BOOL | U, [HOG_A_QUANTIZE] = H | U, [HOG_A_DEQUANTIZE] = F};
+    static const uint8_t to[] = {[HOG_A_CAST] = B | H | I | F | BOOL, [HOG_A_QUANTIZE] = H | U, [HOG_A_DEQUANTIZE] = F};
     uint8_t from = op->function < HOG_A_NOT ? F : op->function == HOG_A_NOT ? BOOL : to[HOG_A_CAST];
     if (op->function == HOG_A_QUANTIZE) {
         from = F;
@@ -666,6 +677,49 @@ static error_t check_normalize(const hog_t *h, const hog_normalize_t *op) {
     return check_elements(h, (const void *)op, times(op->rows, op->depth), size, size);
 }
 
+static bool in_either(const hog_t *h, uint32_t ref, uint32_t size, uint32_t align) {
+    return ref & HOG_IN_DATA ? in_data(h, ref, size, align) : in_arena(h, ref, size, align);
+}
+
+static error_t check_gather(const hog_t *h, const hog_gather_t *op) {
+    uint32_t table = times(times(op->outer, op->axis), op->run);
+    uint32_t indices = times(op->count, 4), out = times(times(op->outer, op->count), op->run);
+    if (table == 0 || out == 0) {
+        return E_ZERO;
+    }
+    if (!in_either(h, op->in, table, 1) || !in_either(h, op->indices, indices, 4)) {
+        return E_OPERAND;
+    }
+    if (!in_arena(h, op->out, out, 1)) {
+        return E_OUTPUT;
+    }
+    return overlap(op->in, table, op->out, out) || overlap(op->indices, indices, op->out, out) ? E_OVERLAP : E_OK;
+}
+
+static error_t check_update(const hog_t *h, const hog_update_t *op) {
+    uint32_t size = hog_size(op->op.type), in = times(places(op->loop, op->loops), size);
+    if (op->loops == 0 || in == 0) {
+        return E_ZERO;
+    }
+    if (!in_either(h, op->in, in, 1) || !in_either(h, op->starts, op->loops * 4, 4)) {
+        return E_OPERAND;
+    }
+    uint32_t out = size;
+    for (unsigned i = 0; i < op->loops; ++i) {
+        const hog_loop_t *loop = &op->loop[i];
+        if (loop->a < 0 || loop->b < 0) {
+            return E_OUTPUT;
+        }
+        // Below 2^32 and not 0: n is in 1 ... 2^31 for its place in memory.
+        uint32_t reach = times(times((uint32_t)loop->b + loop->n - 1, (uint32_t)loop->a), size);
+        out = out + reach < out ? UINT32_MAX : out + reach;
+    }
+    if (!in_arena(h, op->out, out, 1)) {
+        return E_OUTPUT;
+    }
+    return overlap(op->in, in, op->out, out) || overlap(op->starts, op->loops * 4, op->out, out) ? E_OVERLAP : E_OK;
+}
+
 #endif
 
 // Bytes of each record, without loops.
@@ -694,6 +748,8 @@ static const uint8_t record_size[] = {
     [HOG_SCAN] = sizeof(hog_scan_t),
     [HOG_L2_POOL] = sizeof(hog_pool_t),
     [HOG_NORMALIZE] = sizeof(hog_normalize_t),
+    [HOG_GATHER] = sizeof(hog_gather_t),
+    [HOG_UPDATE] = sizeof(hog_update_t),
     #endif
 };
 
@@ -716,7 +772,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
         loops = binary->loops;
     } else if (code == HOG_MEAN || code == HOG_REDUCE) {
         loops = (uint32_t)reduce->keep + reduce->reduce;
-    } else if (code == HOG_MOVE) {
+    } else if (code == HOG_MOVE || code == HOG_UPDATE) {
         loops = move->loops;
     }
     if (loops > HOG_MAX_LOOPS) {
@@ -774,6 +830,10 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return op->type == HOG_FLOAT32 ? check_pool(h, record) : E_TYPE;
         case HOG_NORMALIZE:
             return check_normalize(h, record);
+        case HOG_GATHER:
+            return check_gather(h, record);
+        case HOG_UPDATE:
+            return check_update(h, record);
         #endif
         default:
             if (code == HOG_CLAMP && !(unary->min <= unary->max)) {
@@ -1017,6 +1077,12 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         case HOG_NORMALIZE:
             hog_normalize(h, arena, record);
+            break;
+        case HOG_GATHER:
+            hog_gather_rows(h, arena, record);
+            break;
+        case HOG_UPDATE:
+            hog_update(h, arena, record);
             break;
         #endif
         default:

@@ -62,6 +62,8 @@ enum {
     HOG_SCAN = 21,      // cumulative sums
     HOG_L2_POOL = 22,
     HOG_NORMALIZE = 23, // a row by its length, or to the logarithms of probabilities
+    HOG_GATHER = 24,    // copies from places that indices in a tensor say
+    HOG_UPDATE = 25,    // copies to such a place
 };
 
 typedef struct {
@@ -100,7 +102,9 @@ typedef struct {
                         // Else int8 and no weight is -128, and an engine may work in blocks: CONV of `block`
                         // output channels (even, at most out_c / groups rounded down), in scratch of
                         // q * 8 + block / 2 * (q * 16 + 24) bytes, q = k / 4 rounded up; or without scratch where
-                        // every patch lies in the input. DEPTHWISE of `block` output rows, in scratch of
+                        // every patch lies in the input. With all channels in one block a CONV of 1 x 1 whose pixels are
+                        // of the same size and place before and after works in place. DEPTHWISE of `block`
+                        // output rows, in scratch of
                         // ((block - 1) * stride_h + k_h) * ((out_w - 1) * stride_w + k_w) * 4 bytes.
     hog_clamp_t clamp;
 } hog_conv_t;
@@ -176,7 +180,7 @@ enum {
     HOG_A_LEAKY_RELU = 14,
     HOG_A_HARD_SWISH = 15,
     HOG_A_NOT = 16,     // of bool
-    HOG_A_CAST = 17,    // of and to any type but int64
+    HOG_A_CAST = 17,    // of and to any type but int64 and uint8
     HOG_A_QUANTIZE = 18, // float32 to int16 or uint8
     HOG_A_DEQUANTIZE = 19, // int16 or uint8 to float32
 };
@@ -271,6 +275,22 @@ typedef struct {
     uint32_t loops;     // 0 ... HOG_MAX_LOOPS
     hog_loop_t loop[];
 } hog_move_t;
+
+// GATHER: of [outer, axis, run] to [outer, count, run], run in bytes; an index beyond the axis counts as its end.
+typedef struct {
+    hog_op_t op;        // type: any, as MOVE's
+    uint32_t in, indices, out; // the first two in the arena or in DATA; indices are int32
+    uint32_t outer, axis, count, run;
+} hog_gather_t;
+
+// UPDATE: the contiguous input into the output, from int32 starts[loops] on. A loop is an axis: n what the
+// input has of it, a the output's stride, b the last possible start, which a start beyond it counts as.
+typedef struct {
+    hog_op_t op;
+    uint32_t in, starts, out; // the first two in the arena or in DATA
+    uint32_t loops;     // 1 ... HOG_MAX_LOOPS
+    hog_loop_t loop[];
+} hog_update_t;
 
 // FILL: `count` elements of `size` bytes (1, 2, 4) with the low bytes of `value`.
 typedef struct {

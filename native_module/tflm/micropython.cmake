@@ -17,6 +17,11 @@ if(IDF_TARGET)
     return()
 endif()
 
+foreach(name TFLM_DIR TFLM_LIB)
+    if(NOT ${name})
+        set(${name} $ENV{${name}}) # as `make TFLM_DIR=…` hands it on
+    endif()
+endforeach()
 if(NOT TFLM_LIB)
     file(GLOB TFLM_LIB
         ${TFLM_DIR}/libtensorflow-microlite.a
@@ -26,7 +31,7 @@ if(NOT TFLM_LIB)
 endif()
 list(LENGTH TFLM_LIB TFLM_LIBS)
 if(TFLM_LIBS GREATER 1)
-    message(FATAL_ERROR "TFLM_DIR=${TFLM_DIR} holds several libraries: name one with -DTFLM_LIB=…: ${TFLM_LIB}")
+    message(FATAL_ERROR "TFLM_DIR=${TFLM_DIR} holds several libraries: name one with TFLM_LIB=…: ${TFLM_LIB}")
 endif()
 if(NOT EXISTS ${TFLM_DIR}/tensorflow/lite/micro/micro_interpreter.h)
     message(FATAL_ERROR "TFLM_DIR=${TFLM_DIR} holds no TFLM headers (tensorflow/lite/micro/micro_interpreter.h): give \
@@ -38,7 +43,7 @@ if(EXISTS "${TFLM_LIB}")
 endif()
 if(NOT TFLM_SYMBOLS MATCHES "T _ZN6tflite[^\n]*MicroInterpreter15AllocateTensorsEv")
     message(FATAL_ERROR "TFLM_DIR=${TFLM_DIR} holds no libtensorflow-microlite.a that was built for this board's \
-processor: build it with TFLM's own makefile, or name it with -DTFLM_LIB=…")
+processor: build it with TFLM's own makefile, or name it with TFLM_LIB=…")
 endif()
 
 set(TFLM_DOWNLOADS ${TFLM_DIR}/tensorflow/lite/micro/tools/make/downloads)

@@ -37,9 +37,9 @@ typedef struct {
 // BuiltinOptions.
 enum {
     CONV_2D_OPTIONS = 1, DEPTHWISE_OPTIONS = 2, POOL_OPTIONS = 5, CONCATENATION_OPTIONS = 10,
-    SPACE_TO_DEPTH_OPTIONS = 19, GATHER_OPTIONS = 23, STRIDED_SLICE_OPTIONS = 32, SPLIT_OPTIONS = 35,
-    TRANSPOSE_CONV_OPTIONS = 49, PACK_OPTIONS = 59, UNPACK_OPTIONS = 64, SPLIT_V_OPTIONS = 79,
-    DEPTH_TO_SPACE_OPTIONS = 94,
+    BILINEAR_OPTIONS = 15, SPACE_TO_DEPTH_OPTIONS = 19, GATHER_OPTIONS = 23, STRIDED_SLICE_OPTIONS = 32, SPLIT_OPTIONS = 35,
+    TRANSPOSE_CONV_OPTIONS = 49, PACK_OPTIONS = 59, UNPACK_OPTIONS = 64, NEAREST_OPTIONS = 74,
+    SPLIT_V_OPTIONS = 79, DEPTH_TO_SPACE_OPTIONS = 94,
 };
 
 static bool has_options(call_t *c, int type) {
@@ -201,16 +201,13 @@ static bool is_constant(call_t *c, unsigned i, int rank) {
     return c->has[i] && (t->type == INT32 || t->type == INT64) && t->data && (rank < 0 || t->rank == rank);
 }
 
-// What a kernel reads from it when it runs cannot be checked here.
+// What a kernel reads from it when it runs cannot be checked here. Only SLICE does that.
 static bool is_computed(call_t *c, unsigned i) {
     return c->has[i] && c->in[i].data == NULL;
 }
 
 static bool reduction(call_t *c) {
     const tflite_tensor_t *in = &c->in[0], *axes = &c->in[1];
-    if (is_computed(c, 1)) {
-        return true;
-    }
     if (!c->has[0] || !c->has_out || in->type != c->out.type || !is_constant(c, 1, -1)) {
         return false;
     }
@@ -249,9 +246,6 @@ static bool padding(call_t *c) {
 
 static bool transpose(call_t *c) {
     const tflite_tensor_t *in = &c->in[0], *order = &c->in[1];
-    if (is_computed(c, 1)) {
-        return true;
-    }
     if (!c->has[0] || !c->has_out || in->type != c->out.type || !is_constant(c, 1, 1) || order->count != in->rank
         || in->rank != c->out.rank) {
         return false;
@@ -376,7 +370,9 @@ static bool gather_nd(call_t *c) {
 }
 
 static bool resize(call_t *c) {
-    return images(c) && is_constant(c, 1, 1) && c->in[1].count == 2 && c->in[0].type == c->out.type
+    bool bilinear = c->code == RESIZE_BILINEAR;
+    return images(c) && is_constant(c, 1, 1) && c->in[1].count == 2
+        && has_options(c, bilinear ? BILINEAR_OPTIONS : NEAREST_OPTIONS) && c->in[0].type == c->out.type
         && dim(&c->in[0], 3) == dim(&c->out, 3) && constant(&c->in[1], 0) == dim(&c->out, 1)
         && constant(&c->in[1], 1) == dim(&c->out, 2) && c->in[0].count > 0 && c->out.count > 0;
 }
@@ -480,9 +476,6 @@ static bool transpose_convolution(call_t *c) {
 
 static bool arg_extreme(call_t *c) {
     const tflite_tensor_t *in = &c->in[0];
-    if (is_computed(c, 1)) {
-        return true;
-    }
     if (!c->has[0] || !c->has_out || !is_constant(c, 1, -1) || c->in[1].count != 1 || c->out.type != INT32) {
         return false;
     }
@@ -539,9 +532,6 @@ static bool broadcast_to(call_t *c) {
 
 // The same shape goes out; the second input names an axis, or several.
 static bool along_axes(call_t *c) {
-    if (is_computed(c, 1)) {
-        return true;
-    }
     if (!unary(c, false) || !same_shape(&c->in[0], &c->out) || !is_constant(c, 1, -1)
         || c->in[1].count > (c->code == CUMSUM ? 1u : c->in[0].rank) || c->in[1].count == 0) {
         return false;

@@ -375,6 +375,43 @@ static const char *check_graph(tflite_t *m, uint32_t graph) {
     return NULL;
 }
 
+// Operators that run other subgraphs: their options, and the fields of these that are subgraphs.
+enum { IF = 118, WHILE = 119, CALL_ONCE = 129, IF_OPTIONS = 92, WHILE_OPTIONS = 93, CALL_ONCE_OPTIONS = 103 };
+
+// Subgraphs that run each other in a circle would never end. `steps` bounds the work.
+static const char *check_calls(tflite_t *m, uint32_t graph, unsigned depth, unsigned *steps) {
+    if (depth > 8 || ++*steps > 1000) {
+        return "subgraphs run each other too deeply";
+    }
+    tflite_vector_t operators = vector(m, element(m, m->graphs, graph), GRAPH_OPERATORS, 4);
+    for (uint32_t k = 0; k < operators.count && !m->bad; ++k) {
+        uint32_t operator = element(m, operators, k);
+        uint32_t code = element(m, m->codes, number(m, operator, OPERATOR_CODE, 4, 0));
+        int old = (int8_t)number(m, code, CODE_DEPRECATED, 1, 0), new = (int32_t)number(m, code, CODE_BUILTIN, 4, 0);
+        if (new != IF && new != WHILE && new != CALL_ONCE && old != IF && old != WHILE) {
+            continue;
+        }
+        // TFLM looks at one of the two in some places and at the larger one in others.
+        int builtin = new ? new : old;
+        uint32_t type = number(m, operator, OPERATOR_OPTIONS_TYPE, 1, 0), options = child(m, operator, OPERATOR_OPTIONS);
+        if (options == 0 || (old != builtin && old < 127 && old != 0)
+            || type != (builtin == IF ? IF_OPTIONS : builtin == WHILE ? WHILE_OPTIONS : CALL_ONCE_OPTIONS)) {
+            return "an operator that runs subgraphs has other options";
+        }
+        for (unsigned id = 0; id < (builtin == CALL_ONCE ? 1u : 2u); ++id) {
+            uint32_t called = number(m, options, id, 4, 0);
+            if (called >= m->graphs.count) {
+                return "an operator runs a subgraph that is not there";
+            }
+            const char *error = check_calls(m, called, depth + 1, steps);
+            if (error) {
+                return error;
+            }
+        }
+    }
+    return NULL;
+}
+
 static const char *check_metadata(tflite_t *m, uint32_t model) {
     tflite_vector_t metadata = vector(m, model, MODEL_METADATA, 4);
     for (uint32_t i = 0; i < metadata.count && !m->bad; ++i) {
@@ -454,6 +491,10 @@ static const char *check_model(tflite_t *m) {
     for (uint32_t i = m->graphs.count; i-- && !error && !m->bad;) {
         m->graph = element(m, m->graphs, i);
         error = check_graph(m, m->graph);
+    }
+    unsigned steps = 0;
+    for (uint32_t i = 0; i < m->graphs.count && !error && !m->bad; ++i) {
+        error = check_calls(m, i, 0, &steps);
     }
     error = error ? error : check_metadata(m, model);
     error = error ? error : check_signatures(m);

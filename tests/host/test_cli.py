@@ -49,7 +49,9 @@ def tflite() -> bytes:
 @pytest.fixture
 def packed(tflite, tmp_path):
     (tmp_path / "m.tflite").write_bytes(tflite)
-    result = hognose("pack", tmp_path / "m.tflite", "-o", tmp_path / "m.hog", "--labels", "a,b,c,d", "--meta", "rate=10")
+    result = hognose(
+        "pack", tmp_path / "m.tflite", "-o", tmp_path / "m.hog", "--labels", "a,b,c,d", "--meta", "rate=10"
+    )
     assert result.returncode == 0, result.stderr
     return tmp_path
 
@@ -80,8 +82,17 @@ def test_inspect_tflite_names_layers_and_shows_the_plan(packed):
 def test_run_raw_is_tflm(packed, tflite, engine):
     x = np.random.default_rng(0).integers(-128, 128, (5, 1, 6, 6, 2), np.int8)
     np.savez(packed / "in.npz", **{"0": x})
-    result = hognose("run", packed / "m.hog", "--inputs", packed / "in.npz", "--outputs", packed / "out.npz",
-                     "--engine", engine, "--raw")
+    result = hognose(
+        "run",
+        packed / "m.hog",
+        "--inputs",
+        packed / "in.npz",
+        "--outputs",
+        packed / "out.npz",
+        "--engine",
+        engine,
+        "--raw",
+    )
     assert result.returncode == 0, result.stderr
     oracle = Oracle(tflite)
     expected = np.stack([oracle.run([a])[0] for a in x])
@@ -93,7 +104,12 @@ def test_run_raw_is_tflm(packed, tflite, engine):
 def test_run_numbers_quantizes_and_dequantizes(packed, tflite):
     x = np.random.default_rng(0).normal(0, 3, (5, 6, 6, 2))  # the batch axis may be missing
     np.savez(packed / "in.npz", **{"0": x})
-    assert hognose("run", packed / "m.hog", "--inputs", packed / "in.npz", "--outputs", packed / "out.npz").returncode == 0
+    assert (
+        hognose(
+            "run", packed / "m.hog", "--inputs", packed / "in.npz", "--outputs", packed / "out.npz"
+        ).returncode
+        == 0
+    )
     ratio = (x.astype(np.float32) / np.float32(0.05)).astype(float)
     q = np.clip(np.sign(ratio) * np.floor(np.abs(ratio) + 0.5) - 5, -128, 127).astype(np.int8)
     oracle = Oracle(tflite)

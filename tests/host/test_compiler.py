@@ -2,6 +2,7 @@
 # Part of hognose: neural networks in MicroPython.
 """The compiler: what it refuses and how, what it leaves out, and how well it plans memory."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def dense_chain(widths: list[int]) -> bytes:
     chance = np.random.default_rng(0)
     b = Builder()
     x = first = b.tensor((1, widths[0]), "int8", scale=0.1)
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(widths):
         w = b.const(chance.integers(-127, 128, (outputs, inputs), np.int8), scale=0.01)
         y = b.tensor((1, outputs), "int8", scale=0.1)
         b.op("FULLY_CONNECTED", [x, w, None], y)
@@ -145,9 +146,7 @@ def test_what_only_computes_a_shape_is_left_out():
     assert compiled.arena_size == 16
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"HOGN" + bytes(100), bytes(10000)]
-)
+@pytest.mark.parametrize("data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"HOGN" + bytes(100), bytes(10000)])
 def test_what_is_no_tflite_is_refused(data):
     with pytest.raises(UserError):
         read_tflite(data)

@@ -15,9 +15,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import operators_more  # noqa: F401  (adds to OPERATORS)
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
-from operators import FOUNDATION, cases
+from operators import OPERATORS, cases
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "native_module" / "engine"
@@ -53,7 +54,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
         write()
 
-    for name, dtype in sorted(FOUNDATION):
+    for name, dtype in sorted(OPERATORS):
         collect(name, dtype)
     assert len(files) > 100
     return files

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from hognose_tools.board.pico import CYCLES, EMULATOR, STOCK, USERMOD, Pico, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no emulated Pico: {missing()}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from hognose_tools.board.pico import MODULE, ROOT, Pico, missing
 from hognose_tools.compiler import compile_tflite
 from tflite_builder import Builder

@@ -166,12 +166,31 @@ def _state(b: Builder):
     return [x], [new]
 
 
+def _branches(b: Builder, then: int = 1):
+    """RELU or NEG, as the first input says."""
+    condition, x, y = b.tensor((1,), "bool"), b.tensor((1, 2)), b.tensor((1, 2))
+    b.op("IF", [condition, x], y, then_subgraph_index=then, else_subgraph_index=2)
+    b.end_subgraph([condition, x], [y])
+    x, y = b.tensor((1, 2)), b.tensor((1, 2))
+    b.op("RELU", [x], y)
+    b.end_subgraph([x], [y])
+    x, y = b.tensor((1, 2)), b.tensor((1, 2))
+    b.op("NEG", [x], y)
+    return [x], [y]
+
+
+def _circle(b: Builder):
+    return _branches(b, then=0)
+
+
 MODELS = {
     "numbers": _numbers,
     "unsupported": _unsupported,
     "refused": _refused,
     "large": _large,
     "state": _state,
+    "branches": _branches,
+    "circle": _circle,
 }
 
 
@@ -191,7 +210,16 @@ def test_every_operator(operators: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "test", ["numbers", "ten_thousand_invocations", "damage", "unsupported_operators", "state", "deinit"]
+    "test",
+    [
+        "numbers",
+        "ten_thousand_invocations",
+        "damage",
+        "unsupported_operators",
+        "state",
+        "subgraphs",
+        "deinit",
+    ],
 )
 def test_made(made: Path, test: str) -> None:
     run_test(made, test)
@@ -330,14 +358,15 @@ def test_tflm_dir_is_explained(tmp_path: Path, fragment: str, missing: str) -> N
         header.touch()
     if fragment.endswith("mk"):
         (tmp_path / "Makefile").write_text(f"USERMOD_DIR := {TFLM}\ninclude {TFLM / fragment}\nall:\n")
-        command = ["make", "-C", tmp_path, f"TFLM_DIR={tmp_path}"]
+        command = ["make", "-C", tmp_path]
     else:
         if shutil.which("cmake") is None:
             pytest.skip("cmake is not installed")
         head = "cmake_minimum_required(VERSION 3.13)\nproject(x C CXX)\nadd_library(usermod INTERFACE)\n"
         (tmp_path / "CMakeLists.txt").write_text(f"{head}include({TFLM / fragment})\n")
-        command = ["cmake", "-B", tmp_path / "build", "-S", tmp_path, f"-DTFLM_DIR={tmp_path}"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        command = ["cmake", "-B", tmp_path / "build", "-S", tmp_path]
+    environment = {**os.environ, "TFLM_DIR": str(tmp_path)}
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
     words = " ".join(done.stderr.split())
     assert done.returncode != 0
     assert (

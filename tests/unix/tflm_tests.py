@@ -250,6 +250,16 @@ def test_state(folder):
     assert [step(a), step(b)] == [1, 3]
 
 
+def test_subgraphs(folder):
+    """Operators that run other subgraphs; none may run itself."""
+    i = tflm.Interpreter(read(folder + "/branches.tflite"))
+    out = bytearray(8)
+    for condition, expected in ((1, [0, 2]), (0, [1, -2])):
+        i.invoke([bytes([condition]), array("f", [-1, 2])], out)
+        assert list(array("f", out)) == expected
+    raises(ValueError, ["too deeply"], tflm.Interpreter, read(folder + "/circle.tflite"))
+
+
 def test_profile(folder):
     for stem in models(folder):
         i = tflm.Interpreter(read(stem + ".tflite"))

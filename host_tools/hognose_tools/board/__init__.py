@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..progress import bar
 from . import device_run
 
-ENGINES = ("native", "reference")
+ENGINES = ("native", "reference", "tflm")
 ROOT = Path(__file__).parents[3]
 
 # model, engine, mode, samples as bytes, called after each sample ▶ results as bytes
@@ -40,6 +40,8 @@ def run(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -
     `inputs`: each [samples, *shape], raw elements or (mode "numbers") any numbers. Returns each output
     [samples, *shape]; in mode "layers" one array, uint8 [samples, operators, arena size].
     """
+    if engine == "tflm" and on == "cpython":
+        raise UserError("the tflm engine is a MicroPython module: use --on unix")
     facts = disassemble(hog)
     count = len(inputs[0])
     flat = [_flat(a, mode) for a in inputs]
@@ -85,9 +87,10 @@ def _on_cpython(hog: bytes, engine: str, mode: str, source: bytes, done: Callabl
     return sink.getvalue()
 
 
-def micropython() -> Path:
+def micropython(engine: str = "native") -> Path:
     """The unix port with our module: HOGNOSE_MICROPYTHON, or the one that `make unix` builds."""
-    path = Path(os.environ.get("HOGNOSE_MICROPYTHON", ROOT / ".build" / "unix" / "micropython"))
+    folder = "unix-tflm" if engine == "tflm" else "unix"
+    path = Path(os.environ.get("HOGNOSE_MICROPYTHON", ROOT / ".build" / folder / "micropython"))
     if not path.is_file():
         raise UserError(
             f"no MicroPython at {path}: run `make unix` in hognose's checkout, or set HOGNOSE_MICROPYTHON"
@@ -103,7 +106,7 @@ def _on_unix(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[
         names = [str(Path(folder, name)) for name in ("model.hog", "source", "sink")]
         Path(names[0]).write_bytes(hog)
         Path(names[1]).write_bytes(source)
-        command = [str(micropython()), "-X", f"heapsize={heap}", device_run.__file__]
+        command = [str(micropython(engine)), "-X", f"heapsize={heap}", device_run.__file__]
         process = subprocess.Popen(
             [*command, names[0], engine, mode, *names[1:]],
             stdin=subprocess.DEVNULL,

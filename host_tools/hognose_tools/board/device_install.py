@@ -101,8 +101,11 @@ def exists(path):
         return False
 
 
-def prepare(staging, keep, folders):
+def prepare(staging, keep, folders, paths):
     """Makes the folders; of what an earlier deployment left in `staging`, only `keep` stays."""
+    for path in paths:
+        if exists(path) and not digest(path):
+            os.remove(path)  # damaged: its blocks must not become another file's, too
     for folder in folders:
         if not exists(folder):
             os.mkdir(folder)

@@ -16,8 +16,6 @@ from array import array
 
 from hognose import Model, hogfile
 
-_ITEM = {"b": 1, "f": 4}
-
 
 def run(model, mode, source, sink, done):
     """Samples from the open file `source` to `sink` until it ends; calls `done()` after each."""
@@ -56,8 +54,8 @@ def _buffers(shapes, dtypes, numbers):
         size = 1
         for n in shape:
             size *= n
-        code = "f" if numbers else dtype
-        buffers.append(array(code, bytes(size * _ITEM[code])))
+        code = "f" if numbers else "B" if dtype == "?" else dtype  # an array knows no bool
+        buffers.append(array(code, bytes(size * hogfile.SIZES[code])))
     return buffers
 
 

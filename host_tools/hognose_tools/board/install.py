@@ -148,7 +148,7 @@ class Deployment:
         names = [place.rpartition("/")[2] for place in places]
         folders = sorted({p for path in self.files for p in _parents(path, self._facts.base)})
         with self._tidy():
-            _write(self._link, f"prepare({self._staging!r}, {names!r}, {folders!r})")
+            _write(self._link, f"prepare({self._staging!r}, {names!r}, {folders!r}, {list(self.files)!r})")
             lacking = _lacking(self._link, places)
             self._there = {path for path in self.files if self._place(path) not in lacking}
             free = _ask(self._link, f"(lambda s: s[1] * s[4])(os.statvfs({self._staging!r}))")
@@ -174,9 +174,9 @@ class Deployment:
         elif self.files:
             _write(self._link, f"replace({self._staging + '/finish'!r}, {self._app!r})")
             _write(self._link, f"finish({self._app!r})")
-        for path in _lacking(self._link, self.files):
-            raise UserError(f"{path} on the board is not what was copied: run the command again")
         _write(self._link, f"clean({self._staging!r})")
+        for path in _lacking(self._link, self.files):  # as after a power cut on FAT
+            raise UserError(f"{path} on the board is not what was copied: run the command again")
 
     def _place(self, path: str) -> str:
         name = hashlib.sha256(path.encode() + b"\0" + self.files[path]).hexdigest()[:12]

@@ -15,9 +15,10 @@ from .lower import LOWER, Lowered, lower
 from .passes import simplify
 from .planner import lower_bound, plan
 from .reader import read_tflite
-from .writer import write_hog
+from .strip import strip
+from .writer import write_hog, write_tflm_hog
 
-__all__ = ["Compiled", "compile_tflite"]
+__all__ = ["Compiled", "carry_tflite", "compile_tflite"]
 
 
 @dataclass
@@ -56,6 +57,16 @@ def compile_tflite(
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
     return Compiled(hog, graph, low, arena_size, bound)
+
+
+def carry_tflite(
+    tflite: bytes,
+    labels: list[str] | None = None,
+    meta: dict[str, Any] | None = None,
+    name: str = "",
+) -> bytes:
+    """A `.hog` that carries the model, stripped, for firmware with TFLM itself."""
+    return write_tflm_hog(strip(tflite), _meta(read_tflite(tflite, name), labels, meta))
 
 
 RESERVED_KEYS = ("name", "inputs", "outputs", "labels")

@@ -8,25 +8,40 @@ patch is unpacked. Scratch may use what other layers need anyway, and a little m
 
 from typing import Any
 
-from .lower import Lowered, Step, View
-from .planner import lower_bound
+from .lower import Lowered, Step
+from .planner import Buffer, lower_bound
 
 EXTRA = 2 / 15  # of the arena without blocks
 EXTRA_AT_LEAST = 1024  # bytes
 
 
 def fit(low: Lowered) -> None:
-    """Sets the size of every block, and of its scratch."""
+    """Sets the size of every block, and of its scratch; decides which convolutions work in place."""
+    blocked = [
+        (i, step)
+        for i, step in enumerate(low.steps)
+        if step.fields.get("block") and step.fields["scratch"] is not None
+    ]
+    pairs = {_pair(step) for _, step in blocked} & low.inplace
+    low.inplace -= pairs
     smallest = lower_bound(low.buffers, low.inplace)
     budget = smallest + max(int(smallest * EXTRA), EXTRA_AT_LEAST)
-    for i, step in enumerate(low.steps):
-        scratch = step.fields.get("scratch")
-        if step.fields.get("block") and isinstance(scratch, View):
-            alive = sum(b.rounded for b in low.buffers if b.first <= i <= b.last and b is not scratch.buffer)
-            _fit_step(low, step, scratch, budget - alive)
+    for i, step in blocked:
+        scratch = step.fields["scratch"].buffer
+        room = budget - sum(b.rounded for b in low.buffers if b.first <= i <= b.last and b is not scratch)
+        if _pair(step) in pairs:
+            shared = step.fields["out"].buffer.rounded
+            if scratch_size(step.name, step.fields) <= room + shared:
+                low.inplace.add(_pair(step))
+                room += shared
+        _fit_step(low, step, scratch, room)
 
 
-def _fit_step(low: Lowered, step: Step, scratch: View, room: int) -> None:
+def _pair(step: Step) -> tuple[int, int]:
+    return id(step.fields["in"].buffer), id(step.fields["out"].buffer)
+
+
+def _fit_step(low: Lowered, step: Step, scratch: Buffer, room: int) -> None:
     f = step.fields
     largest, unit = f["block"], 1 if step.name == "DEPTHWISE" else 2
     block = largest
@@ -36,10 +51,10 @@ def _fit_step(low: Lowered, step: Step, scratch: View, room: int) -> None:
         # As many blocks of equal size.
         count = -(-largest // block)
         block = -(-largest // (count * unit)) * unit
-        scratch.buffer.size = scratch_size(step.name, {**f, "block": block})
-    elif scratch.buffer.size == 1:  # nothing but blocks would have used it
+        scratch.size = scratch_size(step.name, {**f, "block": block})
+    elif scratch.size == 1:  # nothing but blocks would have used it
         f["scratch"] = None
-        low.buffers.remove(scratch.buffer)
+        low.buffers.remove(scratch)
     f["block"] = block
 
 

@@ -9,11 +9,15 @@ from math import prod
 from typing import Any
 
 import hognose
+from hognose import hogfile
+from hognose.tflm_engine import flatbuffer
 
 from ..errors import UserError
 from ..samples import Port
 from .blocks import scratch_size
-from .records import IN_DATA, ITEMSIZE, NONE, Record, unpack
+from .graph import Tensor
+from .reader import read_tflite
+from .records import IN_DATA, ITEMSIZE, NONE, TYPECODE, Record, unpack
 
 
 @dataclass
@@ -44,6 +48,8 @@ class HogFile:
 
 def disassemble(data: bytes) -> HogFile:
     """The parts of a `.hog`; UserError where the engine would refuse it."""
+    if data[:4] == b"HOGN" and b"TFLM" in data[24:72]:
+        return _carried(data)
     try:
         hognose.Model(data)
     except ValueError as e:
@@ -72,6 +78,30 @@ def disassemble(data: bytes) -> HogFile:
     return hog
 
 
+def _carried(data: bytes) -> HogFile:
+    """A file for TFLM itself: the flatbuffer tells inputs and outputs, the arena is TFLM's affair."""
+    try:
+        tflite = flatbuffer(memoryview(data))
+        offset, length = hogfile.section(memoryview(data), b"META")
+        meta = json.loads(data[offset : offset + length])
+    except ValueError as e:
+        raise UserError(str(e)) from e
+    if tflite is None:
+        raise UserError("the file is damaged: its sections are not where they should be")
+    graph = read_tflite(bytes(tflite), meta.get("name", ""))
+    names = iter([*meta.get("inputs", []), *meta.get("outputs", [])])
+    ports = [
+        [Port(next(names, ""), t.shape, TYPECODE[t.dtype], *_numbers(t)) for t in tensors]
+        for tensors in (graph.inputs, graph.outputs)
+    ]
+    return HogFile(len(data), 0, meta, *ports)
+
+
+def _numbers(t: Tensor) -> tuple[float, int]:
+    """Scale and zero point of an input or output."""
+    return (float(t.scale), t.zero_point) if len(t.scales) else (0.0, 0)
+
+
 def _layer(index: int, record: Record) -> Layer:
     f: dict[str, Any] = record.fields
     item = ITEMSIZE[record.type]
@@ -93,6 +123,10 @@ def _layer(index: int, record: Record) -> Layer:
     elif record.name in ("SOFTMAX", "NORMALIZE"):
         shape = [f["rows"], f["depth"]]
         weights = 4 * f["entries"] if record.type == "b" and f["table"] != NONE else 0
+    elif record.name == "GATHER":
+        shape = [f["outer"], f["count"], f["run"] // item]
+    elif record.name == "UPDATE":
+        shape = [v.n for v in record.loops]
     elif record.name == "SCAN":
         shape = [f["outer"], f["depth"], f["inner"]]
     else:

@@ -77,6 +77,8 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
         "in:I out:I rows:I depth:I table:I entries:I function:B shift:b reverse_shift:b in_zp:b "
         "multiplier:i reverse_multiplier:i",
     ),
+    "GATHER": (24, "in:I indices:I out:I outer:I axis:I count:I run:I"),
+    "UPDATE": (25, "in:I starts:I out:I loops:I *"),
     "RESCALE": (
         19,
         "in:I out:I count:I function:B out_type:B shift:b negative_shift:b "
@@ -86,19 +88,51 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
 NAMES = {code: name for name, (code, _) in RECORDS.items()}
 # Functions of COMBINE, APPLY, …: the numbers of hog.h.
 FUNCTIONS = {
-    "COMBINE": (
-        "ADD SUB MUL DIV MAXIMUM MINIMUM SQUARED_DIFFERENCE FLOOR_DIV FLOOR_MOD PRELU SELECT LOGICAL_AND "
-        "LOGICAL_OR EQUAL NOT_EQUAL LESS LESS_EQUAL"
-    ).split(),
-    "APPLY": (
-        "ABS NEG SQUARE SQRT RSQRT EXP LOG SIN COS FLOOR CEIL ROUND ELU LEAKY_RELU HARD_SWISH LOGICAL_NOT "
-        "CAST QUANTIZE DEQUANTIZE"
-    ).split(),
+    "COMBINE": [
+        "ADD",
+        "SUB",
+        "MUL",
+        "DIV",
+        "MAXIMUM",
+        "MINIMUM",
+        "SQUARED_DIFFERENCE",
+        "FLOOR_DIV",
+        "FLOOR_MOD",
+        "PRELU",
+        "SELECT",
+        "LOGICAL_AND",
+        "LOGICAL_OR",
+        "EQUAL",
+        "NOT_EQUAL",
+        "LESS",
+        "LESS_EQUAL",
+    ],
+    "APPLY": [
+        "ABS",
+        "NEG",
+        "SQUARE",
+        "SQRT",
+        "RSQRT",
+        "EXP",
+        "LOG",
+        "SIN",
+        "COS",
+        "FLOOR",
+        "CEIL",
+        "ROUND",
+        "ELU",
+        "LEAKY_RELU",
+        "HARD_SWISH",
+        "LOGICAL_NOT",
+        "CAST",
+        "QUANTIZE",
+        "DEQUANTIZE",
+    ],
     "RESCALE": ["SIGN", "ABS", "RSQRT"],
     "REDUCE": ["SUM", "MAX", "MIN", "ARG_MAX", "ARG_MIN"],
     "NORMALIZE": ["L2", "LOG_SOFTMAX"],
 }
-REFS = ("in", "in1", "in2", "out", "weights", "params", "scratch", "table")
+REFS = ("in", "in1", "in2", "out", "weights", "params", "scratch", "table", "indices", "starts")
 
 
 @dataclass

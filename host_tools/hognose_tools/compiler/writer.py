@@ -17,6 +17,7 @@ VERSION = 1
 MAGIC = b"HOGN"
 FEATURES = {"b": 1 << 0, "f": 1 << 1}
 _TYPES, _FULL = 1 << 2, 1 << 3  # any other type; operators that the small engine leaves out
+_TFLM = 1 << 4  # runs on TFLM, not on the engine
 _HEADER, _SECTION = 24, 12
 MAX_FILE = 2**31 - 1  # refs have 31 bits
 
@@ -60,6 +61,12 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
     return _assemble(sections, arena_size, features)
 
 
+def write_tflm_hog(tflite: bytes, meta: dict[str, Any]) -> bytes:
+    """A file that carries a `.tflite` for TFLM itself, which plans its arena on the board."""
+    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
+    return _assemble({b"META": text + b" " * (-len(text) % 4), b"TFLM": tflite}, 0, _TFLM)
+
+
 def resolve(step: Step, data: _Data) -> Record:
     """The step with its Views and Consts as refs."""
     fields = {k: _ref(v, data) for k, v in step.fields.items()}
@@ -98,7 +105,7 @@ def _assemble(sections: dict[bytes, bytes], arena_size: int, features: int) -> b
     table, body = b"", b""
     start = _HEADER + _SECTION * len(sections)
     for tag, content in sections.items():
-        align = 16 if tag == b"DATA" else 4
+        align = 4 if tag in (b"META", b"PLAN") else 16
         body += bytes(-(start + len(body)) % align)
         table += struct.pack("<4sII", tag, start + len(body), len(content))
         body += content

@@ -43,6 +43,8 @@ void hog_rescale(const hog_t *h, void *arena, const hog_rescale_t *op);
 void hog_reduce(const hog_t *h, void *arena, const hog_reduce_t *op);
 void hog_scan(const hog_t *h, void *arena, const hog_scan_t *op);
 void hog_l2_pool(const hog_t *h, void *arena, const hog_pool_t *op);
+void hog_gather_rows(const hog_t *h, void *arena, const hog_gather_t *op);
+void hog_update(const hog_t *h, void *arena, const hog_update_t *op);
 void hog_normalize(const hog_t *h, void *arena, const hog_normalize_t *op);
 
 // An element of any integer type, or bool, as int32; `hog_put` takes what it can hold of x.

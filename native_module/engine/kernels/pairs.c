@@ -33,14 +33,23 @@ static inline uint32_t four(const int8_t *p, size_t n) {
 
 // The weights of two channels, k each from w on, to 4·quads words.
 static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *words) {
-    const int8_t *v = w + k;
-    for (size_t i = 0; i < k; i += 4) {
-        uint32_t a = four(w + i, k - i), b = four(v + i, k - i);
-        words[0] = swap_halves(a & LANES) - SIGNS;
-        words[1] = swap_halves(b & LANES) - SIGNS;
-        words[2] = swap_halves(a >> 8 & LANES) - SIGNS;
-        words[3] = swap_halves(b >> 8 & LANES) - SIGNS;
-        words += 4;
+    const int8_t *v = w + k, *end = v;
+    bool aligned = (((uintptr_t)w | k) & 3) == 0;
+    while (w < end) {
+        uint32_t a, b;
+        if (aligned) {
+            a = *(const word_t *)(const void *)w ^ 0x80808080u;
+            b = *(const word_t *)(const void *)v ^ 0x80808080u;
+        } else {
+            a = four(w, (size_t)(end - w));
+            b = four(v, (size_t)(end - w));
+        }
+        w += 4;
+        v += 4;
+        *words++ = swap_halves(a & LANES) - SIGNS;
+        *words++ = swap_halves(b & LANES) - SIGNS;
+        *words++ = swap_halves(a >> 8 & LANES) - SIGNS;
+        *words++ = swap_halves(b >> 8 & LANES) - SIGNS;
     }
     return words;
 }
@@ -65,6 +74,27 @@ uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words) {
         *words++ = (x >> 8 & LANES) - SIGNS;
     }
     return words;
+}
+
+void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
+    uint32_t gap) {
+    for (; sums != sums_end; ++sums, w += gap) {
+        for (const uint32_t *p = x; p != x_end; p += 2, w += 4) {
+            uint32_t a = *(const word_t *)(const void *)w ^ 0x80808080u;
+            *sums += (uint32_t)((int32_t)(p[0] * ((a & LANES) - SIGNS) + 0x8000u) >> 16);
+            *sums += (uint32_t)((int32_t)(p[1] * ((a >> 8 & LANES) - SIGNS) + 0x8000u) >> 16);
+        }
+    }
+}
+
+void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns) {
+    for (; columns != 0; --columns, in += in_c, ++words) {
+        const int8_t *from = in;
+        uint32_t *to = words;
+        for (size_t i = rows; i != 0; --i, from += below, to += pitch / 4) {
+            *to = (uint32_t)(int32_t)*from + (i > 1 ? (uint32_t)(int32_t)from[below] << 16 : 0);
+        }
+    }
 }
 
 static void windows(hog_window_t d, uint32_t offset) {
@@ -260,43 +290,105 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     return true;
 }
 
+#define CHUNK (128)             // values of x that are unpacked at once; this and
+#define ROWS (32)               // as many sums are on the stack
+
+static HOG_HOT void expand_swapped(const int8_t *in, size_t n, uint32_t *words) {
+    for (size_t i = 0; i < n; i += 4) {
+        uint32_t x = four(in + i, 4);
+        *words++ = swap_halves(x & LANES) - SIGNS;
+        *words++ = swap_halves(x >> 8 & LANES) - SIGNS;
+    }
+}
+
+// Scales sums of the channels from `channel` on.
+static HOG_HOT void finish(const hog_conv_t *op, const int32_t *multiplier, uint32_t channel, const uint32_t *sums,
+    uint32_t n, int8_t *out) {
+    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
+    int32_t zero_point = op->clamp.i.out_zp, min = op->clamp.i.min, max = op->clamp.i.max;
+    int32_t m0 = 0, m1 = 0, m2 = 0;
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < n; ++i) {
+        uint32_t c = op->scales > 1 ? channel + i : 0;
+        int32_t y = (int32_t)sums[i];
+        if (i == 0 || c != 0) {
+            // In pieces of 10, 10 and 11 bits, as armv6m.c explains.
+            m0 = multiplier[c] & 0x3ff;
+            m1 = multiplier[c] >> 10 & 0x3ff;
+            m2 = multiplier[c] >> 20;
+            right = (uint32_t)-shift[c];
+        }
+        if (y <= 0 && min == zero_point) {
+            out[i] = (int8_t)min;
+            continue;
+        }
+        if ((uint32_t)y + (1u << 20) < 1u << 21 && right - 1 < 31) {
+            int32_t high = (y * m0 >> 10) + y * m1;
+            high = (high >> 10) + y * m2;
+            high = ((high + 1024) >> 11) + (y >> 31);
+            y = (high >> right) + (high >> (right - 1) & 1);
+        } else {
+            y = hog_requantize(y, multiplier[c], shift[c]);
+        }
+        out[i] = (int8_t)hog_min(hog_max(hog_add(y, zero_point), min), max);
+    }
+}
+
+// One pixel.
+bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
+    const uint32_t *bias = hog_at(h, arena, op->params);
+    const int8_t *image = hog_at(h, arena, op->in), *weights = hog_at(h, arena, op->weights);
+    int8_t *out = hog_at(h, arena, op->out);
+    size_t k = (size_t)op->k_h * op->k_w * op->in_c;
+    if (op->scratch != HOG_NONE || op->batch * op->out_h * op->out_w != 1) {
+        return false;
+    }
+    bool fast = op->block != 0 && k % 8 == 0 && (uintptr_t)weights % 4 == 0;
+    uint32_t words[CHUNK / 2], sums[ROWS];
+    for (uint32_t c = 0, n; c < op->out_c; c += n) {
+        n = op->out_c - c < ROWS ? op->out_c - c : ROWS;
+        for (uint32_t i = 0; i < n; ++i) {
+            sums[i] = bias[c + i];
+        }
+        for (uint32_t i = 0; i < n && !fast; i += HOG_DOT_ROWS) {
+            uint32_t dots[HOG_DOT_ROWS], rows = n - i < HOG_DOT_ROWS ? n - i : HOG_DOT_ROWS;
+            hog_dot(image, weights + (c + i) * k, k, rows, dots);
+            for (uint32_t j = 0; j < rows; ++j) {
+                sums[i + j] += dots[j];
+            }
+        }
+        for (size_t at = 0, taken; at < k && fast; at += taken) {
+            taken = k - at < CHUNK ? k - at : CHUNK;
+            if (c == 0 || k > CHUNK) {
+                expand_swapped(image + at, taken, words);
+            }
+            hog_dense(words, words + taken / 2, weights + c * k + at, sums, sums + n, (uint32_t)(k - taken));
+        }
+        finish(op, (const int32_t *)bias + op->out_c, c, sums, n, out + c);
+    }
+    return true;
+}
+
 // One channel of `rows` input rows from row y on, each value together with the one below it. What surrounds the image
-// is there already. Columns one after the other, because the value below is the next one's own.
-static HOG_HOT void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
+// is there already, but for the upper half of the row above it and the lower one of its last.
+static void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
     uint32_t *words) {
     int32_t first = hog_max(y, 0), last = hog_min(y + rows, op->in_h);
-    if (first >= last) {
+    int32_t used = hog_min(op->in_w, columns - op->pad_w);
+    if (first >= last || used <= 0) {
         return;
     }
-    ptrdiff_t below = (ptrdiff_t)op->in_w * op->in_c;
-    int32_t zero_point = op->clamp.i.in_zp, right = hog_min(op->in_w, columns - op->pad_w);
-    const int8_t *top = channel + first * below;
+    size_t below = (size_t)op->in_w * op->in_c;
+    channel += first * below;
     words += (first - y) * columns + op->pad_w;
-    for (int32_t x = 0; x < right; ++x, ++words, top += op->in_c) {
-        uint32_t *to = words;
-        const int8_t *from = top;
-        uint32_t value = (uint32_t)(int32_t)*from, next;
+    hog_columns(channel, op->in_c, below, words, 4 * (size_t)columns, (size_t)(last - first), (size_t)used);
+    uint32_t zero_point = (uint32_t)(int32_t)op->clamp.i.in_zp;
+    uint32_t *bottom = words + (last - first - 1) * columns;
+    for (; used != 0; --used, ++words, ++bottom, channel += op->in_c) {
+        *bottom += zero_point << 16;
         if (first > y) {
-            to[-columns] = (uint32_t)zero_point + (value << 16);
+            words[-columns] = zero_point + ((uint32_t)(int32_t)*channel << 16);
         }
-        int32_t n = last - first - 1;
-        for (; n >= 2; n -= 2) {
-            from += below;
-            next = (uint32_t)(int32_t)*from;
-            from += below;
-            *to = value + (next << 16);
-            to += columns;
-            value = (uint32_t)(int32_t)*from;
-            *to = next + (value << 16);
-            to += columns;
-        }
-        if (n != 0) {
-            next = (uint32_t)(int32_t)from[below];
-            *to = value + (next << 16);
-            to += columns;
-            value = next;
-        }
-        *to = value + ((uint32_t)zero_point << 16);
     }
 }
 

@@ -35,6 +35,15 @@ void hog_dots_any(hog_dots_t *d);
 // 4·quads values, word-aligned, to 2·quads words behind which they may lie; returns the end of these.
 uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words);
 
+// sums += x·w, row after row of w: as many values of it as in x, then `gap` bytes. x as hog_expand makes it, but with
+// the halves of its words swapped, and a multiple of four words; w word-aligned, `gap` a multiple of 4.
+void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
+    uint32_t gap);
+
+// Columns of an image, `rows` values each (at least one) that are `below` bytes apart, to columns of words `pitch` bytes
+// apart: each value together with the one below it, the last one alone.
+void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns);
+
 // The outputs of one channel of a depthwise 3x3 layer. Again assembly knows the order of the fields.
 typedef struct {
     uint32_t w[5];              // of the first two rows, in pairs; then of the third, in the upper half
@@ -56,8 +65,9 @@ typedef struct {
 void hog_windows_relu(const hog_window_t *d);
 void hog_windows_any(const hog_window_t *d);
 
-// Both return false, having done nothing, where the layer is not one for them.
+// All return false, having done nothing, where the layer is not one for them.
 bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op);
+bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op);
 bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op);
 
 #endif // HOGNOSE_PAIRS_H

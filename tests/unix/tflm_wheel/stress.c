@@ -81,7 +81,7 @@ static tflm_status_t open_model(model_t *model) {
     if (status != TFLM_OK) {
         return status;
     }
-    for (size_t limit = model->arena_size + work; model->arena_size <= limit && limit < 1u << 30;) {
+    for (size_t limit = model->arena_size + work; model->arena_size <= limit && limit < 1u << 26;) {
         model->arena = allocate(model->arena_size);
         status = tflm_open(model->t, &model->m, model->arena, model->arena_size);
         if (status != TFLM_NO_MEMORY) {

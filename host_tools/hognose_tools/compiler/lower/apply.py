@@ -140,7 +140,7 @@ def logical_not(low: Lowered, op: Operator) -> None:
 def cast(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
     kinds = [typecode(t) for t in (x, y)]
-    if "q" in kinds:
+    if set(kinds) & set("qB"):
         raise Unsupported(f"a cast from {x.dtype} to {y.dtype} is not supported: use int32")
     if kinds[0] == kinds[1]:
         return low.alias(x, y)

@@ -24,7 +24,7 @@ from .core import (
     nest,
     typecode,
 )
-from .shape import copy
+from .shape import copy, shifted
 
 _COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL")
 _MIRRORED = {"GREATER": "LESS", "GREATER_EQUAL": "LESS_EQUAL"}
@@ -176,6 +176,28 @@ def prelu(low: Lowered, op: Operator) -> None:
     emit(low, op, op.kind, (a, b, y), kind, fields, [a] if a.shape == y.shape else [])
 
 
+def broadcast_args(low: Lowered, op: Operator) -> None:
+    """Of two shapes that fit each other, the larger sizes; where one is longer, its first ones."""
+    a, b = sorted((t for t in op.inputs if t is not None), key=lambda t: t.size)
+    y = op.outputs[0]
+    kind = _one_of(op, "i", a, b, y)
+    if b.size != y.size:
+        raise Unsupported(f"shapes of {a.size} and {b.size} sizes do not give {y.size}: damaged model")
+    more = b.size - a.size
+    if more:
+        copy(low, op, b, y, (more,), (0, (1,)), (0, (1,)))
+    if a.size:
+        fields = {
+            "in1": low.place(a),
+            "in2": shifted(low.place(b), 4 * more),
+            "out": shifted(low.place(y), 4 * more),
+            "loops": 1,
+            "function": function("COMBINE", "MAXIMUM"),
+            **_unbounded(kind),
+        }
+        low.emit("COMBINE", op, fields, [Loop(a.size, 1, 1)], kind=kind)
+
+
 def select(low: Lowered, op: Operator) -> None:
     """First all of the third operand, then the second one over it where the condition holds."""
     condition, x, other = op.inputs[:3]
@@ -184,7 +206,9 @@ def select(low: Lowered, op: Operator) -> None:
     kind = typecode(x, other, y)
     shapes = [t.shape for t in (condition, x, other)]
     if condition.dtype != "bool" or np.broadcast_shapes(*shapes) != y.shape:
-        raise Unsupported(f"the shapes {[list(s) for s in shapes]} do not give {list(y.shape)}: damaged model")
+        raise Unsupported(
+            f"the shapes {[list(s) for s in shapes]} do not give {list(y.shape)}: damaged model"
+        )
     strides = broadcast_strides(other.shape, y.shape)
     contiguous = broadcast_strides(y.shape, y.shape)
     copy(low, op, other, y, y.shape, (0, strides), (0, contiguous))

@@ -11,6 +11,7 @@ import numpy as np
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
 from ..records import Loop, function
+from . import window
 from .core import (
     Const,
     Lowered,
@@ -47,9 +48,7 @@ def mean(low: Lowered, op: Operator) -> None:
         fields |= {"multiplier": (multiplier << bits) // count, "shift": shift - bits}
     if kind == "b" or (kind == "f" and op.kind == "MEAN"):
         return low.emit("MEAN", op, fields, keep + reduce, kind=kind)
-    return low.emit(
-        "REDUCE", op, {**fields, "function": function("REDUCE", "SUM")}, keep + reduce, kind=kind
-    )
+    return low.emit("REDUCE", op, {**fields, "function": function("REDUCE", "SUM")}, keep + reduce, kind=kind)
 
 
 def _axes(op: Operator) -> tuple[Tensor, Tensor, list[Loop], list[Loop], int]:
@@ -75,12 +74,12 @@ def extreme(low: Lowered, op: Operator) -> None:
     """REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN."""
     x, y, keep, reduce, _ = _axes(op)
     name = op.kind.removeprefix("REDUCE_")
-    kind = arithmetic(x, kinds="bhif" if op.kind != name else "bf")
+    kind = arithmetic(x, kinds="bf")
     if op.kind == name and y.dtype != "int32":
         raise Unsupported(f"indices of type {y.dtype} are not supported: use int32")
     if op.kind != name:
         typecode(x, y)
-        if kind in "bh" and (x.scale != y.scale or x.zero_point != y.zero_point):
+        if kind == "b" and (x.scale != y.scale or x.zero_point != y.zero_point):
             raise Unsupported("its input and output are quantized differently: quantize the model again")
     fields = {
         "in": low.place(x),
@@ -124,7 +123,7 @@ def sum_scale(x: Tensor, y: Tensor) -> dict[str, int]:
 
 
 def add_n(low: Lowered, op: Operator) -> None:
-    """float32: one ADD after the other, without a clamp between. int8: inputs side by side, then their sum."""
+    """float32: one ADD after the other, with no clamp between. int8: inputs side by side, then their sum."""
     y = op.outputs[0]
     inputs = [t for t in op.inputs if t is not None]
     kind = arithmetic(*inputs, y)
@@ -172,6 +171,13 @@ def normalization(low: Lowered, op: Operator) -> None:
     if kind == "b":
         fields |= {"in_zp": x.zero_point} if l2 else _log_softmax_scales(x, y)
     low.emit("NORMALIZE", op, fields, kind=kind, inplace=[x])
+
+
+def l2_pool(low: Lowered, op: Operator) -> None:
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    arithmetic(x, y, kinds="f")
+    window.pool(low, op, name="L2_POOL")
 
 
 def _log_softmax_scales(x: Tensor, y: Tensor) -> dict[str, Any]:

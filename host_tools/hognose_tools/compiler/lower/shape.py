@@ -390,6 +390,26 @@ def _batch_copies(
 # --- making -------------------------------------------------------------------------------------
 
 
+def fill_with(low: Lowered, op: Operator) -> None:
+    """FILL: one element, repeated."""
+    x, y = op.inputs[1], op.outputs[0]
+    assert x is not None
+    typecode(x, y)
+    constant(op, 0, "shape")
+    fits(x.size == 1, x, y)
+    copy(low, op, x, y, (y.size,), (0, (0,)), (0, (1,)))
+
+
+def shape_of(low: Lowered, op: Operator) -> None:
+    """The shape is known here."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    if y.dtype not in ("int32", "int64"):
+        raise Unsupported(f"a shape of type {y.dtype} makes no sense: damaged model")
+    fits(y.size == len(x.shape), x, y)
+    low.places[y.index] = Const(np.array(x.shape, y.dtype).tobytes())
+
+
 def zeros_like(low: Lowered, op: Operator) -> None:
     y = op.outputs[0]
     typecode(y)
@@ -468,22 +488,95 @@ def _progressions(sources: list[int]) -> list[Progression]:
 
 
 def gather(low: Lowered, op: Operator) -> None:
-    """Constant indices: each run of neighbours is a copy."""
-    x, y = op.inputs[0], op.outputs[0]
-    assert x is not None
+    """Constant indices: each run of neighbours is a copy, where there are not too many."""
+    x, indices, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    assert x is not None and indices is not None
     typecode(x, y)
     if op.options.get("batch_dims"):
         raise Unsupported("batch dimensions in GATHER are not supported: gather along one axis")
     axis = axis_of(op.options.get("axis", 0), len(x.shape))
+    if indices.data is None:
+        return _gather(low, op, x, indices, y, axis)
     positions = integers(op, 1, "indices")
     fits(y.size == prod(_without(x.shape, axis)) * len(positions), x, y)
     fits(all(0 <= p < x.shape[axis] for p in positions), x, y)
     parts = _progressions(positions)
     if len(parts) > MAX_COPIES:
-        raise Unsupported(f"{len(positions)} scattered indices are too many: gather fewer")
+        return _gather(low, op, x, indices, y, axis)
     outer, inner = prod(x.shape[:axis]), prod(x.shape[axis + 1 :])
     for p in parts:
         sizes = [outer, p.blocks, p.repeats, inner]
         source = [x.shape[axis] * inner, p.step * inner, 0, 1]
         target = [len(positions) * inner, p.repeats * inner, inner, 1]
         copy(low, op, x, y, sizes, (p.source * inner, source), (p.target * inner, target))
+
+
+def _gather(low: Lowered, op: Operator, x: Tensor, indices: Tensor, y: Tensor, axis: int) -> None:
+    """Indices that a tensor holds; those beyond the axis count as its ends."""
+    if indices.dtype != "int32":
+        raise Unsupported(f"indices of type {indices.dtype} are not supported: use int32")
+    fits(y.size == prod(_without(x.shape, axis)) * indices.size, x, y)
+    shape = (prod(x.shape[:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
+    _gather_rows(low, op, x, low.place(indices), y, shape, indices.size)
+
+
+def _gather_rows(
+    low: Lowered,
+    op: Operator,
+    x: Tensor,
+    indices: View | Const,
+    y: Tensor,
+    shape: tuple[int, int, int],
+    count: int,
+) -> None:
+    """`shape`: x as outer size, axis, and what one index takes."""
+    kind = typecode(x, y)
+    fields = {
+        "in": low.place(x),
+        "indices": indices,
+        "out": low.place(y),
+        "outer": shape[0],
+        "axis": shape[1],
+        "count": count,
+        "run": shape[2] * ITEMSIZE[kind],
+    }
+    low.emit("GATHER", op, fields, kind=kind)
+
+
+def gather_nd(low: Lowered, op: Operator) -> None:
+    """Constant indices of several axes become indices of one."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    indices = constant(op, 1, "indices").astype(np.int64)
+    depth = indices.shape[-1]
+    fits(depth <= len(x.shape), x, y)
+    sizes = x.shape[:depth]
+    rows = indices.reshape(-1, depth)
+    fits(y.size == len(rows) * prod(x.shape[depth:]), x, y)
+    fits(bool(np.all(rows >= 0) and np.all(rows < np.array(sizes))), x, y)
+    flat = rows @ np.array(contiguous(sizes), np.int64)
+    place = Const(flat.astype("<i4").tobytes())
+    _gather_rows(low, op, x, place, y, (1, prod(sizes), prod(x.shape[depth:])), len(rows))
+
+
+def embedding_lookup(low: Lowered, op: Operator) -> None:
+    ids, table, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    assert ids is not None and table is not None
+    _gather(low, op, table, ids, y, 0)
+
+
+def dynamic_update_slice(low: Lowered, op: Operator) -> None:
+    """A copy of the whole, then the update into it."""
+    x, update, starts = op.inputs[:3]
+    y = op.outputs[0]
+    assert x is not None and update is not None and starts is not None
+    kind = typecode(x, update, y)
+    fits(x.shape == y.shape and len(update.shape) == len(x.shape) == starts.size, x, y)
+    fits(all(n <= m for n, m in zip(update.shape, x.shape, strict=True)), update, y)
+    if starts.dtype != "int32":
+        raise Unsupported(f"starts of type {starts.dtype} are not supported: use int32")
+    strides = contiguous(x.shape)
+    copy(low, op, x, y, x.shape, (0, strides), (0, strides))
+    loops = [Loop(n, s, m - n) for n, m, s in zip(update.shape, x.shape, strides, strict=True)]
+    fields = {"in": low.place(update), "starts": low.place(starts), "out": low.place(y), "loops": len(loops)}
+    low.emit("UPDATE", op, fields, loops, kind=kind)

@@ -40,6 +40,11 @@ class Window:
         """No position of the window reaches over a border."""
         return self.pad == 0 and (self.out - 1) * self.stride + (self.k - 1) * self.dilation < self.size
 
+    @property
+    def identity(self) -> bool:
+        """Every output reads the one input at its own position."""
+        return (self.k, self.stride, self.pad) == (1, 1, 0)
+
 
 def window(op: Operator, axis: str, size: int, out: int, k: int) -> Window:
     """TFLite's ComputePadding, and the check that the model's output shape is what it gives."""
@@ -200,7 +205,11 @@ def _emit_conv(
         "block": block,
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
     }
-    low.emit("DEPTHWISE" if depthwise else "CONV", op, fields, kind=kind, macs=macs)
+    # Pixel for pixel, in place, as far as blocks.fit finds room for a block of all channels.
+    in_place = scratch is not None and in_c == out_c == block and rows.identity and columns.identity
+    low.emit(
+        "DEPTHWISE" if depthwise else "CONV", op, fields, kind=kind, macs=macs, inplace=[x] if in_place else []
+    )
 
 
 def _largest_block(

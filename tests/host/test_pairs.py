@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The kernels for small processors (kernels/pairs.c), built for this computer, with which the portable ones are chosen."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / ".build" / "pairs"
+
+
+def test_operators_with_pairs() -> None:
+    env = {**os.environ, "CFLAGS": "-DHOG_PAIRS=1", "PYTHONPATH": str(BUILD)}
+    build = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", BUILD, "--build-temp", BUILD / "obj"]
+    subprocess.run(build, cwd=ROOT, env=env, check=True, capture_output=True)
+    test = ["test_operators.py", "-k", "native and int8 and (CONV_2D or FULLY_CONNECTED or ADD-)"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *test],
+        cwd=ROOT / "tests" / "host",
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "4 passed" in done.stdout
