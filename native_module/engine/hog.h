@@ -97,15 +97,7 @@ typedef struct {
     uint16_t batch, in_h, in_w, out_h, out_w, k_h, k_w, groups;
     uint16_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w; // pad: rows above, columns left
     uint16_t scales;    // multipliers: 1 (per tensor) or out_c (per channel); 0 for float
-    uint16_t block;     // 0: a CONV of int8 has scratch of a patch, k = k_h * k_w * in_c / groups bytes, unless
-                        // every patch lies in the input as it is; DEPTHWISE and float32 have none.
-                        // Else int8 and no weight is -128, and an engine may work in blocks: CONV of `block`
-                        // output channels (even, at most out_c / groups rounded down), in scratch of
-                        // q * 8 + block / 2 * (q * 16 + 24) bytes, q = k / 4 rounded up; or without scratch where
-                        // every patch lies in the input. With all channels in one block a CONV of 1 x 1 whose pixels are
-                        // of the same size and place before and after works in place. DEPTHWISE of `block`
-                        // output rows, in scratch of
-                        // ((block - 1) * stride_h + k_h) * ((out_w - 1) * stride_w + k_w) * 4 bytes.
+    uint16_t block;     // 0, or how much of the output an engine may work on at once, see README.md
     hog_clamp_t clamp;
 } hog_conv_t;
 

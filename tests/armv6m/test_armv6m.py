@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""The engine on a simulated Cortex-M0+: the same bytes as the portable one's, and the same cycles each time."""
+"""The engine on a simulated Cortex-M0+: the portable one's bytes, and the same cycles each time."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,16 @@ from operators import OPERATORS, Case, Draw
 pytestmark = pytest.mark.skipif(bool(armv6m.missing()), reason=armv6m.missing() or "all there")
 
 # Operators whose kernels differ from the portable ones, or whose arithmetic does.
-NAMES = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "MEAN", "SOFTMAX", "AVERAGE_POOL_2D")
+NAMES = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "ADD",
+    "MUL",
+    "MEAN",
+    "SOFTMAX",
+    "AVERAGE_POOL_2D",
+)
 
 
 class _Narrow(Draw):

@@ -2,8 +2,8 @@
 # Part of hognose: neural networks in MicroPython.
 """Step 4: how large the blocks are in which convolutions work: speed against memory.
 
-Fast kernels unpack weights, or the rows of a depthwise layer, into scratch; the fewer blocks, the less often a
-patch is unpacked. Scratch may use what other layers need anyway, and a little more.
+Fast kernels unpack weights, or the rows of a depthwise layer, into scratch; the fewer blocks, the less often
+a patch is unpacked. Scratch may use what other layers need anyway, and a little more.
 """
 
 from typing import Any

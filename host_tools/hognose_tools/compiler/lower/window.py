@@ -208,7 +208,12 @@ def _emit_conv(
     # Pixel for pixel, in place, as far as blocks.fit finds room for a block of all channels.
     in_place = scratch is not None and in_c == out_c == block and rows.identity and columns.identity
     low.emit(
-        "DEPTHWISE" if depthwise else "CONV", op, fields, kind=kind, macs=macs, inplace=[x] if in_place else []
+        "DEPTHWISE" if depthwise else "CONV",
+        op,
+        fields,
+        kind=kind,
+        macs=macs,
+        inplace=[x] if in_place else [],
     )
 
 
