@@ -91,7 +91,12 @@ def main() -> int:
         print(f"no models in {MODELS}: set HOGNOSE_MODELS to a folder of .tflite files", file=sys.stderr)
         return 2
     page = PAGE.read_text()
-    for name, rows in {"sizes": sizes(), "modules": modules(), "cycles": cycles(), "operators": operators_table()}.items():
+    for name, rows in {
+        "sizes": sizes(),
+        "modules": modules(),
+        "cycles": cycles(),
+        "operators": operators_table(),
+    }.items():
         print("\n".join(rows), end="\n\n")
         marks = f"<!-- {name} -->", f"<!-- /{name} -->"
         table = "\n".join([marks[0], "", *rows, "", marks[1]])

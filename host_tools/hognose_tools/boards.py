@@ -3,12 +3,11 @@
 """`hognose boards`: what is plugged in."""
 
 import argparse
-import contextlib
 import json
 from typing import Any
 
 from .board import connection, install
-from .board.connection import BoardError, Connection
+from .board.connection import Connection, until_done
 from .errors import UserError
 
 PATIENCE = 4.0  # seconds a port: it may be no board at all
@@ -34,17 +33,10 @@ def main(args: argparse.Namespace) -> int:
 def _describe(port: str) -> dict[str, Any]:
     """A board's facts for JSON, or what went wrong under "error". Its app starts anew."""
     try:
-        link = Connection(port, PATIENCE)
+        with until_done(Connection(port, PATIENCE)) as link:
+            facts = install.examine(link)
     except UserError as e:
         return {"port": port, "error": str(e)}
-    try:
-        facts = install.examine(link)
-    except (UserError, BoardError) as e:
-        return {"port": port, "error": str(e)}
-    finally:
-        with contextlib.suppress(UserError):
-            link.start()
-        link.close()
     return {
         "port": port,
         "board": facts.machine,

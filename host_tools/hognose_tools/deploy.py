@@ -4,19 +4,19 @@
 
 import argparse
 import ast
-import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from . import files
-from .board import ENGINES, connection, install
-from .board.connection import BoardError, Connection, Link
+from .board import connection, install
+from .board.connection import Connection, Link
 from .compiler.disassemble import HogFile, disassemble
 from .errors import UserError
 from .progress import bar
 
 TOOLS = ("mpremote", "ampy")
+ENGINES = ("native", "reference")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,39 +41,33 @@ def main(args: argparse.Namespace) -> int:
     facts = disassemble(hog)
     app = _app_files(args.main, args.add)
     name = Path(args.model).name
-    with connected(connection.the_port(args.port), args.tool) as link:
-        try:
-            print(_deploy(link, name, hog, facts, app, args.engine))
-        except BoardError as e:
-            raise UserError(f"the board on {link.port} says: {e}") from e
+    with connection.until_done(_connect(connection.the_port(args.port), args.tool)) as link:
+        print(_deploy(link, name, hog, facts, app, args.engine))
     if app and not any(name.encode() in data for data in app.values()):
         print(f"{args.main} does not name {name}: does it load another model?", file=sys.stderr)
     return 0
 
 
-@contextlib.contextmanager
-def connected(port: str, tool: str = "mpremote") -> Iterator[Link]:
-    """The board listens meanwhile; afterwards its app runs again."""
-    link: Link
+def _connect(port: str, tool: str) -> Link:
     if tool == "ampy":
         from .board.ampy import AmpyConnection
 
-        link = AmpyConnection(port)
-    else:
-        link = Connection(port)
-    try:
-        yield link
-    finally:
-        with contextlib.suppress(UserError):
-            link.start()
-        link.close()
+        return AmpyConnection(port)
+    return Connection(port)
 
 
 def _deploy(
     link: Link, name: str, hog: bytes, model: HogFile, app: dict[str, bytes], engine: str | None
 ) -> str:
     board = install.examine(link)
-    if engine is None:
+    if model.arena_size == 0:  # it carries a .tflite
+        if not board.tflm:
+            raise UserError(
+                f"{name} is for firmware with TensorFlow Lite Micro in it (native_module/README.md), which "
+                f"{board.machine} does not have: pack it without --engine tflm"
+            )
+        engine = "tflm"
+    elif engine is None:
         engine = "reference" if board.implementation == "circuitpython" else "native"
     if board.hiding:
         raise UserError(

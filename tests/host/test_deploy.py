@@ -246,6 +246,17 @@ def test_file_that_is_no_model(capsys, board, app):
     deploy(capsys, board, app, code=2)
 
 
+def test_model_for_tflm(capsys, board, app, tmp_path):
+    b = Builder()
+    x = b.tensor((1, 4), "int8", scale=0.05)
+    y = b.tensor((1, 4), "int8", scale=0.1)
+    b.op("ADD", [x, x], y)
+    (tmp_path / "m.tflite").write_bytes(b.build([x], [y]))
+    packed = ["pack", str(tmp_path / "m.tflite"), "-o", str(app / "dense.hog"), "--engine", "tflm"]
+    assert cli.main(packed) == 0
+    refused(capsys, board, app, "firmware with TensorFlow Lite Micro")
+
+
 # Ports.
 
 

@@ -15,10 +15,9 @@ import serial
 
 import hognose
 from hognose_tools import cli
-from hognose_tools.board import install
+from hognose_tools.board import connection, install
 from hognose_tools.board.pico import MODULE, ROOT, USERMOD, Pico, missing
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.deploy import connected
 from hognose_tools.errors import UserError
 from tflite_builder import Builder
 
@@ -198,7 +197,7 @@ def version(n: int) -> dict[str, bytes]:
 
 def put(pico: Pico, files: dict[str, bytes]) -> None:
     """`hognose deploy` without library and model."""
-    with connected(pico.url) as link:
+    with connection.until_done(connection.Connection(pico.url)) as link:
         deployment = install.Deployment(link, install.examine(link), files)
         deployment.prepare()
         deployment.copy(lambda n: None)

@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import serial
 import serial.tools.list_ports
@@ -58,6 +58,22 @@ class Link(Protocol):
         """Soft reset into main.py."""
 
     def close(self) -> None: ...
+
+
+L = TypeVar("L", bound=Link)
+
+
+@contextlib.contextmanager
+def until_done(link: L) -> Iterator[L]:
+    """The board listens meanwhile; afterwards its app runs again."""
+    try:
+        yield link
+    except BoardError as e:
+        raise UserError(f"the board on {link.port} says: {e}") from e
+    finally:
+        with contextlib.suppress(UserError):
+            link.start()
+        link.close()
 
 
 def lost(port: str) -> UserError:

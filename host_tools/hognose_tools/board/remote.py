@@ -5,7 +5,6 @@
 mpremote mounts a folder of the host, and the board imports library and native module from there.
 """
 
-import contextlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,7 @@ from pathlib import Path
 from ..compiler.disassemble import HogFile, disassemble
 from ..errors import UserError
 from . import device_run, install
-from .connection import BoardError, Connection, the_port
+from .connection import Connection, the_port, until_done
 
 # Small reads: a serial port without flow control loses what does not fit its buffer.
 LOAD = """
@@ -75,8 +74,7 @@ def execute(
     `heard` is called with what it prints. Returns the files as they are afterwards; the board's own app
     starts anew then. UserError where the board has no RAM for `model`.
     """
-    link = Connection(the_port(port))
-    try:
+    with until_done(Connection(the_port(port))) as link:
         board = install.examine(link)
         if board.implementation != "micropython":
             raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
@@ -93,9 +91,3 @@ def execute(
                 setup = f"import os, sys\nos.chdir({mount!r})\nsys.path.insert(0, {mount!r})\n"
                 link.exec(setup + code, consumer=heard, silence=None)
             return {path: (folder / path).read_bytes() for path in files}
-    except BoardError as e:
-        raise UserError(f"the board on {link.port} says: {e}") from e
-    finally:
-        with contextlib.suppress(UserError):
-            link.start()
-        link.close()

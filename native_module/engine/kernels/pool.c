@@ -71,6 +71,10 @@ void hog_pool(const hog_t *h, void *arena, const hog_pool_t *op) {
                 hog_span_t columns = hog_span(x, op->k_w, 1, op->in_w);
                 w.rows = (uint32_t)rows.n;
                 w.columns = (uint32_t)columns.n;
+                if (columns.n == op->in_w) { // rows that follow each other are one long row
+                    w.columns *= w.rows;
+                    w.rows = 1;
+                }
                 size_t first = image + (size_t)(y + rows.first) * w.row + (size_t)(x + columns.first) * w.column;
                 for (uint32_t c = 0; c < op->channels; ++c) {
                     if (int8) {
