@@ -51,7 +51,7 @@ unix-tflm: $(BUILD)/.apt-test $(UNIX_TFLM)
 natmod: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
 	@echo "Building $(or $(ARCH),all) native modules"
 	@set -o pipefail; $(MAKE) -s --no-print-directory -j$(JOBS) -C native_module/micropython ARCH=$(ARCH) | \
-	  grep -v '^CC \|^GEN \|^LINK \|^HOST '
+	  { grep -v '^CC \|^GEN \|^LINK \|^HOST ' || true; }
 
 natmod-size: natmod
 	@$(MAKE) -s --no-print-directory -C native_module/micropython ARCH=$(or $(ARCH),armv6m) size
@@ -118,12 +118,12 @@ endef
 
 # The C extension is built by .extension, so that a changed engine does not bring pip into it.
 $(BUILD)/.train: pyproject.toml | $(PYTHON)
-	$(call pip,setuptools wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
+	$(call pip,'setuptools>=77' wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
 	$(call pip,$$($(PYTHON) -c 'from hognose_tools.datasets import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
 	@touch $@ $(BUILD)/.extension
 
 $(BUILD)/.dev: pyproject.toml $(BUILD)/.train
-	$(call pip,setuptools wheel -e '.[train$(comma)dev]',what the tests need)
+	$(call pip,'setuptools>=77' wheel -e '.[train$(comma)dev]',what the tests need)
 	@touch $@ $(BUILD)/.extension
 
 $(BUILD)/.extension: $(BUILD)/.train setup.py $(ENGINE) $(wildcard native_module/cpython/*)

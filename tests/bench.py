@@ -41,11 +41,12 @@ def sizes() -> list[str]:
 
 
 def modules() -> list[str]:
-    """Size of the native module for each architecture that is built."""
-    built = sorted(NATMOD.glob("*/_hognose.mpy"))
-    return ["| architecture | _hognose.mpy, bytes |", "|---|--:|"] + [
-        f"| {path.parent.name} | {path.stat().st_size:,} |" for path in built
-    ]
+    """Size of the native module for each architecture that is built, small and full."""
+    rows = ["| architecture | small, bytes | full, bytes |", "|---|--:|--:|"]
+    for path in sorted(NATMOD.glob("*_6.3/_hognose.mpy")):
+        full = NATMOD / "full" / path.parent.name / path.name
+        rows.append(f"| {path.parent.name} | {path.stat().st_size:,} | {full.stat().st_size:,} |")
+    return rows
 
 
 # TFLM with CMSIS-NN on Armv6-M, gcc 12.2, the same cycle model: code and weights as if cached.

@@ -74,7 +74,7 @@ def _deploy(
             f"{board.hiding[0]} on the board hides the library in /lib: remove it "
             f"(`mpremote rm -r :{board.hiding[0]}`)"
         )
-    library = install.library(board, engine, app.values())
+    library = install.library(board, engine, model, app.values())
     wanted = {f"{board.base}/lib/{path}": data for path, data in library.items()}
     wanted[f"{board.base}/{name}"] = hog
     for file, data in app.items():

@@ -15,10 +15,11 @@ def loaded(module: Path) -> int:
 
 
 def main() -> None:
-    print(f"{'architecture':14}{'.mpy':>8}{'in RAM':>8}")
+    print(f"{'architecture':16}{'.mpy':>8}{'in RAM':>8}")
     for module in map(Path, sys.argv[1:]):
         name = module.parent.name.rpartition("_")[0]
-        print(f"{name:14}{module.stat().st_size:8}{loaded(module):8}")
+        name += " full" if module.parents[1].name == "full" else ""
+        print(f"{name:16}{module.stat().st_size:8}{loaded(module):8}")
 
 
 if __name__ == "__main__":

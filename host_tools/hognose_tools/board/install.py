@@ -308,7 +308,7 @@ _HERE = Path(__file__).resolve()
 _MODULES = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
 
 
-def library(facts: Facts, engine: str, app: Iterable[bytes] = ()) -> dict[str, bytes]:
+def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()) -> dict[str, bytes]:
     """What the board's /lib has to hold, contents by path. Optional modules go where they are of use."""
     wanted = {
         "reference": engine == "reference",
@@ -321,7 +321,7 @@ def library(facts: Facts, engine: str, app: Iterable[bytes] = ()) -> dict[str, b
             if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
                 files[f"hognose/{path.name}"] = path.read_bytes()
     if engine == "native" and not facts.builtin_engine:
-        files["_hognose.mpy"] = native_module(facts)
+        files["_hognose.mpy"] = native_module(facts, model.needs_full)
     return files
 
 
@@ -345,8 +345,8 @@ def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes]) -> None:
         )
 
 
-def native_module(facts: Facts) -> bytes:
-    """The `_hognose.mpy` that the board can load; UserError where there is none."""
+def native_module(facts: Facts, full: bool) -> bytes:
+    """The `_hognose.mpy` that the board can load, small or with all operators; UserError: there is none."""
     helps = "use --engine reference (slow), or firmware with the engine built in (native_module/README.md)"
     if not facts.architecture:
         raise UserError(f"{facts.machine}: its {facts.firmware} cannot load native modules: {helps}")
@@ -359,7 +359,7 @@ def native_module(facts: Facts) -> bytes:
     if name not in BUILT:
         raise UserError(f"{facts.machine}: there is no native module for {name}: {helps}")
     for folder in _MODULES:
-        path = folder / f"{name}_{ABI[0]}.{ABI[1]}" / "_hognose.mpy"
+        path = folder / ("full" if full else "") / f"{name}_{ABI[0]}.{ABI[1]}" / "_hognose.mpy"
         if path.is_file():
             return path.read_bytes()
     raise UserError(f"no _hognose.mpy for {name} here: run `make natmod ARCH={name}` in hognose's checkout")

@@ -78,7 +78,7 @@ def execute(
         board = install.examine(link)
         if board.implementation != "micropython":
             raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
-        library = install.library(board, engine)
+        library = install.library(board, engine, model)
         install.check_ram(board, model if in_ram else replace(model, size=0), library)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

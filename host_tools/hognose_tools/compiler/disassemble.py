@@ -20,6 +20,9 @@ from .reader import read_tflite
 from .records import IN_DATA, ITEMSIZE, NONE, TYPECODE, Record, unpack
 
 
+FULL = 1 << 2 | 1 << 3  # features: other element types, operators from COMBINE on
+
+
 @dataclass
 class Layer:
     """One operator of the plan, as people want to see it."""
@@ -44,6 +47,12 @@ class HogFile:
     inputs: list[Port]
     outputs: list[Port]
     layers: list[Layer] = field(default_factory=list)
+    features: int = 0
+
+    @property
+    def needs_full(self) -> bool:
+        """The small native module does not have all that this model needs."""
+        return bool(self.features & FULL)
 
 
 def disassemble(data: bytes) -> HogFile:
@@ -70,8 +79,8 @@ def disassemble(data: bytes) -> HogFile:
         name = names[i] if i < len(names) else ""
         ports.append(Port(name, shape, chr(kind), scale, zero_point))
         at += 16 + 4 * rank
-    (arena_size,) = struct.unpack_from("<I", data, 16)
-    hog = HogFile(len(data), arena_size, meta, ports[:inputs], ports[inputs:])
+    arena_size, features = struct.unpack_from("<II", data, 16)
+    hog = HogFile(len(data), arena_size, meta, ports[:inputs], ports[inputs:], features=features)
     for index in range(operators):
         record, at = unpack(plan, at)
         hog.layers.append(_layer(index, record))
