@@ -32,13 +32,13 @@ UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
-demo: $(BUILD)/.train $(BUILD)/.extension $(UNIX)
+demo: $(VENV)/.train $(BUILD)/.extension $(UNIX)
 	@$(PYTHON) examples/gesture/demo.py
 
 test: lint $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
 	@$(PYTHON) -m pytest tests
 
-lint: $(BUILD)/.dev
+lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 
 bench: $(BUILD)/.extension unix
@@ -48,7 +48,7 @@ unix: $(UNIX) $(UNIX_STOCK)
 
 unix-tflm: $(BUILD)/.apt-test $(UNIX_TFLM)
 
-natmod: $(BUILD)/.apt-test $(BUILD)/.dev $(BUILD)/micropython
+natmod: $(BUILD)/.apt-test $(VENV)/.dev $(BUILD)/micropython
 	@echo "Building $(or $(ARCH),all) native modules"
 	@set -o pipefail; $(MAKE) -s --no-print-directory -j$(JOBS) -C native_module/micropython ARCH=$(ARCH) | \
 	  { grep -v '^CC \|^GEN \|^LINK \|^HOST ' || true; }
@@ -117,16 +117,16 @@ define pip
 endef
 
 # The C extension is built by .extension, so that a changed engine does not bring pip into it.
-$(BUILD)/.train: pyproject.toml | $(PYTHON)
+$(VENV)/.train: pyproject.toml | $(PYTHON)
 	$(call pip,'setuptools>=77' wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
 	$(call pip,$$($(PYTHON) -c 'from hognose_tools.datasets import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
 	@touch $@ $(BUILD)/.extension
 
-$(BUILD)/.dev: pyproject.toml $(BUILD)/.train
+$(VENV)/.dev: pyproject.toml $(VENV)/.train
 	$(call pip,'setuptools>=77' wheel -e '.[train$(comma)dev]',what the tests need)
 	@touch $@ $(BUILD)/.extension
 
-$(BUILD)/.extension: $(BUILD)/.train setup.py $(ENGINE) $(wildcard native_module/cpython/*)
+$(BUILD)/.extension: $(VENV)/.train setup.py $(ENGINE) $(wildcard native_module/cpython/*)
 	@echo "Building the engine for Python"; \
 	$(PYTHON) setup.py -q build_ext --inplace --build-temp $(BUILD)/extension > $(BUILD)/extension.log 2>&1 || { cat $(BUILD)/extension.log; exit 1; }
 	@touch $@
@@ -157,7 +157,7 @@ $(UNIX): $(ENGINE) $(wildcard native_module/micropython/*.c native_module/microp
 
 # TFLM for this machine is the judge itself, out of its Python package.
 TFLM_WHEEL := $(BUILD)/tflm-wheel/libtensorflow-microlite.a
-$(TFLM_WHEEL): $(wildcard tests/unix/tflm_wheel/*) | $(BUILD)/.train
+$(TFLM_WHEEL): $(wildcard tests/unix/tflm_wheel/*) | $(VENV)/.train
 	@$(PYTHON) tests/unix/tflm_wheel/make_tflm_dir.py $(@D)
 
 $(UNIX_TFLM): $(TFLM_WHEEL) $(ENGINE) $(wildcard native_module/tflm/*) | $(BUILD)/micropython

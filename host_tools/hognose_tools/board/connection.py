@@ -198,7 +198,10 @@ def _no_answer(port: str, restarts: int, heard: str) -> str:
         )
     if heard:
         return f"no MicroPython answers on {port}, something else does: is it the right port?"
-    return f"no MicroPython answers on {port}: is it the right port, and does the board run MicroPython?"
+    return (
+        f"no MicroPython answers on {port}: is it the right port, and does the board run MicroPython? "
+        "If so, its app does not let itself be interrupted: reset the board and try again at once"
+    )
 
 
 def why_closed(port: str) -> str:
