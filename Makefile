@@ -28,14 +28,14 @@ UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
 UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 
-.PHONY: help demo test unix unix-tflm natmod natmod-size qemu rp2040 bench lint clean
+.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 bench lint clean
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
 demo: $(VENV)/.train $(BUILD)/.extension $(UNIX)
 	@$(PYTHON) examples/gesture/demo.py
 
-test: lint $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
+test: lint typings $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
 	@$(PYTHON) -m pytest tests
 
 lint: $(VENV)/.dev
@@ -129,6 +129,16 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.train
 $(BUILD)/.extension: $(VENV)/.train setup.py $(ENGINE) $(wildcard native_module/cpython/*)
 	@echo "Building the engine for Python"; \
 	$(PYTHON) setup.py -q build_ext --inplace --build-temp $(BUILD)/extension > $(BUILD)/extension.log 2>&1 || { cat $(BUILD)/extension.log; exit 1; }
+	@touch $@
+
+# What MicroPython's modules are to a type checker, one folder a port; never in .venv.
+typings: $(BUILD)/.typings
+$(BUILD)/.typings: Makefile | $(VENV)/.dev
+	@echo "Installing type stubs"; rm -rf $(BUILD)/typings; \
+	{ for port in rp2 esp32 unix; do $(PIP) install --no-deps --target $(BUILD)/typings/$$port \
+	  micropython-$$port-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2 || exit 1; done; \
+	  $(PIP) install --no-deps --target $(BUILD)/typings/circuitpython circuitpython-stubs==10.3.1; } \
+	  > $(BUILD)/typings.log 2>&1 || { tail -n 3 $(BUILD)/typings.log; exit 1; }
 	@touch $@
 
 comma := ,

@@ -2,11 +2,31 @@
 # Part of hognose: neural networks in MicroPython.
 """The engine as a CPython extension; everything else is in pyproject.toml."""
 
+import shutil
 from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+
+class BuildPy(build_py):
+    """A wheel carries the native modules that `make natmod` has built, for `hognose deploy`."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        for module in glob(".build/natmod/**/_hognose.mpy", recursive=True):
+            if "obj" not in Path(module).parts:
+                place = Path(module).relative_to(".build")
+                target = Path(self.build_lib, "hognose_tools", "board", place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(module, target)
+
 
 setup(
+    cmdclass={"build_py": BuildPy},
     ext_modules=[
         Extension(
             "_hognose",

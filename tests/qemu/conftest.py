@@ -1,73 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""The emulated boards, each with the library and the native module of its architecture."""
-
-import sys
-from pathlib import Path
+"""Each board that can run here."""
 
 import pytest
+from session import module
 
-import hognose
-from hognose_tools.board import device_run
-
-ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / "tests" / "host"), str(ROOT / "tests" / "unix")]  # their models are this rung's, too
-
-import qemu  # noqa: E402
-
-# The port has no clock.
-TIME = b"def ticks_us():\n    return 0\n\n\ndef ticks_diff(a, b):\n    return a - b\n"
-
-# What a board defines: models and samples lie in `memory`, results come back as hexadecimal digits.
-SETUP = """
-import binascii, gc, io, device_run, hognose
-
-class Sink:
-    def write(self, data):
-        data = memoryview(bytes(data))
-        for i in range(0, len(data), 256):
-            print(binascii.hexlify(data[i : i + 256]).decode())
-
-def run(engine, mode, hog, end, source, source_end):
-    gc.collect()
-    view = memoryview(memory)
-    model = hognose.Model(view[hog:end], engine=engine)
-    device_run.run(model, mode, io.BytesIO(view[source:source_end]), Sink(), lambda: None)
-"""
-
-
-class Session:
-    """A board that runs models which lie in its memory."""
-
-    def __init__(self, name: str, blobs: list[bytes]):
-        """`blobs`: all models and samples that will be asked for."""
-        files = {f"hognose/{p.name}": p.read_bytes() for p in Path(hognose.__file__).parent.glob("*.py")}
-        files |= {"device_run.py": Path(device_run.__file__).read_bytes(), "time.py": TIME}
-        files["_hognose.mpy"] = module(name).read_bytes()
-        memory = bytearray()
-        self._places: list[tuple[int, int]] = []
-        for blob in blobs:
-            memory += bytes(-len(memory) % 16)
-            self._places.append((len(memory), len(memory) + len(blob)))
-            memory += blob
-        self._board = qemu.Board(name, files, bytes(memory))
-
-    def run(self, engine: str, mode: str, hog: int, source: int, timeout: float = 300) -> bytes:
-        """Blob number `hog` on the samples in blob number `source`; see device_run for the modes."""
-        numbers = (*self._places[hog], *self._places[source])
-        return bytes.fromhex(self._board.run(f"run({engine!r}, {mode!r}, *{numbers})", timeout))
-
-    def __enter__(self) -> "Session":
-        self._board.__enter__()
-        self._board.run(SETUP)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._board.__exit__(*error)
-
-
-def module(name: str) -> Path:
-    return ROOT / ".build" / "natmod" / f"{qemu.MACHINES[name].arch}_6.3" / "_hognose.mpy"
+import qemu
 
 
 @pytest.fixture(params=qemu.MACHINES)

@@ -5,9 +5,9 @@
 import device_models
 import numpy as np
 import pytest
+from session import Session
 
 import qemu
-from conftest import Session
 from hognose_tools import board, samples, verify
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble

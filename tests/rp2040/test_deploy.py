@@ -202,3 +202,21 @@ def put(pico: Pico, files: dict[str, bytes]) -> None:
         deployment.prepare()
         deployment.copy(lambda n: None)
         deployment.commit()
+
+
+CRASHES = "import machine, time\ntime.sleep_ms({})\nmachine.reset()\n"
+
+
+def test_crash_loop(capsys, app, tmp_path):
+    """An app that resets the board at once leaves no moment to listen; any such moment is enough."""
+    for pause, code in ((0, 2), (200, 0)):
+        with Pico() as pico:
+            (tmp_path / "crash.py").write_text(CRASHES.format(pause))
+            pico.mpremote("fs", "cp", str(tmp_path / "crash.py"), ":main.py")
+            with serial.serial_for_url(pico.url) as line:
+                line.write(b"\r\x03\x02\x04")
+                pico.wait_for("reset")
+            assert deploy(pico, app) == code
+            assert ("a crash loop" in capsys.readouterr().err) == bool(code)
+            if not code:
+                assert predictions(pico) == expected_lines(app)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import device_models
 import pytest
-
-from conftest import MPY, ROOT, STOCK, Target
+from targets import MPY, ROOT, STOCK, Target
 
 SCRIPT = Path(__file__).with_name("device_tests.py")
 TESTS = re.findall(r"^def test_(\w+)", SCRIPT.read_text(), re.MULTILINE)

@@ -12,8 +12,8 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from targets import ROOT, Target
 
-from conftest import ROOT, Target
 from hognose_tools.oracle import Oracle
 
 import operators_more  # noqa: F401 isort: skip  (adds to OPERATORS)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""The interpreters and engines of this rung."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNIX = ROOT / ".build" / "unix" / "micropython"
+STOCK = ROOT / ".build" / "unix-stock" / "micropython"
+MPY = ROOT / ".build" / "natmod" / "x64_6.3"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An interpreter and an engine: `paths` is where its modules are, beside device_lib."""
+
+    name: str
+    program: Path
+    engine: str
+    paths: tuple[Path, ...] = ()
+
+    def run(self, *arguments: str | Path, heap: str = "4m") -> subprocess.CompletedProcess:
+        """Runs a script with arguments; skips where the interpreter or module is not built."""
+        for needed in (self.program, *self.paths):
+            if not needed.exists():
+                pytest.skip(f"{needed.relative_to(ROOT)} is not built: make unix natmod")
+        paths = os.pathsep.join(str(p) for p in (ROOT / "device_lib", *self.paths))
+        python = self.name.startswith("cpython")
+        command = [self.program, *([] if python else ["-X", f"heapsize={heap}"]), *arguments]
+        environment = {**os.environ, "PYTHONPATH" if python else "MICROPYPATH": paths}
+        return subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        )
+
+
+TARGETS = [
+    Target("cpython-native", Path(sys.executable), "native"),
+    Target("cpython-reference", Path(sys.executable), "reference"),
+    Target("unix-native", UNIX, "native"),
+    Target("stock-mpy", STOCK, "native", (MPY,)),
+    Target("stock-reference", STOCK, "reference"),
+]
