@@ -146,6 +146,15 @@ def test_what_only_computes_a_shape_is_left_out():
     assert compiled.arena_size == 16
 
 
+def test_a_tensor_that_nobody_writes_is_refused():
+    """A variable, such as SVDF's state: its value would be whatever lies in the arena."""
+    b = Builder()
+    x, state, y = b.tensor((1, 4)), b.tensor((1, 4), name="state", variable=True), b.tensor((1, 4))
+    b.op("ADD", [x, state], y)
+    with pytest.raises(UserError, match=r"operator 0 ADD .*nothing writes state"):
+        compile_tflite(b.build([x], [y]))
+
+
 @pytest.mark.parametrize("data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"HOGN" + bytes(100), bytes(10000)])
 def test_what_is_no_tflite_is_refused(data):
     with pytest.raises(UserError):

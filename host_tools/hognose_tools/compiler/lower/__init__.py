@@ -10,7 +10,8 @@ tensorflow/lite/micro/kernels), so that the results are the same to the bit.
 from collections.abc import Callable
 
 from .. import fixedpoint as fx
-from ..graph import Graph, Operator
+from ..graph import Graph, Operator, Tensor
+from ..passes import data_inputs
 from ..records import TYPECODE
 from . import apply, combine, elementwise, reduction, shape, window
 from .core import ASK_TYPE, Const, Lowered, Step, Unsupported, View, typecode
@@ -29,20 +30,37 @@ def lower(graph: Graph) -> Lowered:
     for t in graph.inputs:
         if t.data is None:
             low.place(t)
+    written = {t.index for t in graph.inputs}
     for op in graph.operators:
         try:
             if op.kind not in LOWER:
                 raise Unsupported("this operator is not supported: replace the layer")
+            _check_written(data_inputs(op), written)
             LOWER[op.kind](low, op)
         except Unsupported as e:
             low.problems.setdefault(str(e), []).append(op.label)
         except (KeyError, IndexError, ValueError, TypeError, OverflowError):
             # An option, an input, or a shape that every real model has is not there.
             low.problems.setdefault("its options or inputs make no sense: damaged model", []).append(op.label)
+        written |= {t.index for t in op.outputs}
+    try:
+        _check_written(graph.outputs, written)
+    except Unsupported as e:
+        low.problems.setdefault(str(e), []).append("the model's outputs")
     if not low.problems:
         _ground_outputs(low)
         low.finish()
     return low
+
+
+def _check_written(tensors: list[Tensor], written: set[int]) -> None:
+    """What nobody writes would be whatever lies in the arena."""
+    for t in tensors:
+        if t.data is None and t.size and t.index not in written:
+            raise Unsupported(
+                f"nothing writes {t.label or 'one of them'}: variables that keep state are not supported, "
+                "or the model is damaged"
+            )
 
 
 def _ground_outputs(low: Lowered) -> None:
