@@ -42,7 +42,7 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 
 bench: $(BUILD)/.extension unix
-	@$(PYTHON) tests/bench.py
+	@PYTHONPATH=tests/qemu $(PYTHON) tests/bench.py
 
 unix: $(UNIX) $(UNIX_STOCK)
 

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import instructions
+
+import qemu
 from hognose_tools import files
 from hognose_tools.bench import bench
 from hognose_tools.compiler import Compiled, compile_tflite
@@ -79,6 +82,24 @@ def cycles() -> list[str]:
     return rows
 
 
+# TFLM with CMSIS-NN, measured the same way.
+CMSIS_NN = {"kws_ref_model": 2.89, "pretrainedResnet_quant": 2.40, "ad01_int8": 2.21}
+
+
+def instructions_table() -> list[str]:
+    """Instructions of one inference on QEMU's boards."""
+    boards = [name for name in ("M4F", "M33F", "RV32") if not qemu.missing(name)]
+    heads = "".join(f"{name}, instructions | a MAC | " for name in boards)
+    rows = [f"| model | {heads}CMSIS-NN on M33, a MAC |", "|---|" + "--:|--:|" * len(boards) + "--:|"]
+    for path, c in _packed():
+        cells = [path.stem]
+        for name in boards:
+            n = instructions.count(name, c.hog)["invoke"]
+            cells += [f"{n:,}", f"{n / c.macs:.2f}"]
+        rows.append(f"| {' | '.join(cells)} | {CMSIS_NN.get(path.stem, '')} |")
+    return rows
+
+
 def _packed() -> Iterator[tuple[Path, Compiled]]:
     for path in sorted(MODELS.glob("*.tflite")):
         try:
@@ -96,6 +117,7 @@ def main() -> int:
         "sizes": sizes(),
         "modules": modules(),
         "cycles": cycles(),
+        "instructions": instructions_table(),
         "operators": operators_table(),
     }.items():
         print("\n".join(rows), end="\n\n")

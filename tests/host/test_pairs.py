@@ -12,7 +12,7 @@ BUILD = ROOT / ".build" / "pairs"
 
 
 def test_operators_with_pairs() -> None:
-    env = {**os.environ, "CFLAGS": "-DHOG_PAIRS=1", "PYTHONPATH": str(BUILD)}
+    env = {**os.environ, "CFLAGS": "-DHOG_PAIRS=2", "PYTHONPATH": str(BUILD)}
     build = [
         sys.executable,
         "setup.py",

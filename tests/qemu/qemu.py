@@ -98,7 +98,14 @@ class Board:
     bytes in place, 16-byte aligned (files are not).
     """
 
-    def __init__(self, name: str, files: Mapping[str, bytes], memory: bytes = b"", boot_timeout: float = 30):
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[str, bytes],
+        memory: bytes = b"",
+        options: tuple[str, ...] = (),
+        boot_timeout: float = 30,
+    ):
         machine = MACHINES[name]
         self._name = name
         image = romfs(files)
@@ -113,6 +120,7 @@ class Board:
         command = [
             f"qemu-system-{machine.system}",
             *machine.options,
+            *options,
             *("-display", "none", "-monitor", "none", "-serial", "stdio", "-semihosting"),
             *("-device", f"loader,file={rom},addr={machine.rom:#x},force-raw=on"),
             *("-kernel", str(firmware(name))),

@@ -2,6 +2,7 @@
 # Part of hognose: neural networks in MicroPython.
 """An emulated board with the library and the native module of its architecture."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import hognose
@@ -34,23 +35,30 @@ def run(engine, mode, hog, end, source, source_end):
 class Session:
     """A board that runs models which lie in its memory."""
 
-    def __init__(self, name: str, blobs: list[bytes]):
-        """`blobs`: all models and samples that will be asked for."""
+    def __init__(
+        self, name: str, blobs: list[bytes], more: Mapping[str, bytes] = {}, options: tuple[str, ...] = ()
+    ):
+        """`blobs`: all models and samples that will be asked for; `more` files; `options` for QEMU."""
         files = {f"hognose/{p.name}": p.read_bytes() for p in Path(hognose.__file__).parent.glob("*.py")}
         files |= {"device_run.py": Path(device_run.__file__).read_bytes(), "time.py": TIME}
-        files["_hognose.mpy"] = module(name).read_bytes()
+        files |= {"_hognose.mpy": module(name).read_bytes(), **more}
         memory = bytearray()
         self._places: list[tuple[int, int]] = []
         for blob in blobs:
             memory += bytes(-len(memory) % 16)
             self._places.append((len(memory), len(memory) + len(blob)))
             memory += blob
-        self._board = qemu.Board(name, files, bytes(memory))
+        self._board = qemu.Board(name, files, bytes(memory), options)
 
     def run(self, engine: str, mode: str, hog: int, source: int, timeout: float = 300) -> bytes:
         """Blob number `hog` on the samples in blob number `source`; see device_run for the modes."""
         numbers = (*self._places[hog], *self._places[source])
         return bytes.fromhex(self._board.run(f"run({engine!r}, {mode!r}, *{numbers})", timeout))
+
+    def execute(self, script: str, timeout: float = 300, **numbers: object) -> str:
+        """What a script prints, with {hog}: where blob number `hog` lies in `memory`."""
+        start, end = self._places[numbers.pop("hog")]
+        return self._board.run(script.format(place=f"{start}:{end}", **numbers), timeout)
 
     def __enter__(self) -> "Session":
         self._board.__enter__()

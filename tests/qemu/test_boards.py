@@ -3,6 +3,7 @@
 """The native module of every architecture, in MicroPython on its processor: TFLM's bytes."""
 
 import device_models
+import instructions
 import numpy as np
 import pytest
 from session import Session
@@ -35,6 +36,19 @@ def test_published_models(models, name, board_name, monkeypatch):
     monkeypatch.setitem(board.RUNGS, board_name, rung)
     inputs = samples.random(disassemble(compiled.hog).inputs, 2)
     assert verify.verify(tflite, compiled, inputs, "native", board_name) is None
+
+
+def test_instructions(models):
+    """Counts repeat; an instruction for two products keeps large convolutions under two a product."""
+    path = models / "pretrainedResnet_quant.tflite"
+    if not path.exists() or qemu.missing("M33F"):
+        pytest.skip(f"no {path.name}, or no M33F")
+    hog = compile_tflite(path.read_bytes()).hog
+    found = instructions.count("M33F", hog)
+    assert found["invoke"] == found["again"]
+    layers = zip(disassemble(hog).layers, found["layers"], strict=True)
+    rates = [n / layer.macs for layer, n in layers if layer.macs > 10**6]
+    assert len(rates) == 6 and max(rates) < 2
 
 
 @pytest.fixture(scope="session")

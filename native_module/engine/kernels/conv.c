@@ -132,7 +132,12 @@ static void pixel_float(const hog_t *h, void *arena, const hog_conv_t *op, const
 void hog_conv(const hog_t *h, void *arena, const hog_conv_t *op) {
     bool int8 = op->op.type == HOG_INT8;
     #if HOG_PAIRS
-    if (int8 && (hog_conv_pairs(h, arena, op) || hog_dense_pairs(h, arena, op))) {
+    if (int8 && hog_conv_pairs(h, arena, op)) {
+        return;
+    }
+    #endif
+    #if HOG_PAIRS > 1
+    if (int8 && hog_dense_pairs(h, arena, op)) {
         return;
     }
     #endif

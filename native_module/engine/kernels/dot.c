@@ -22,13 +22,57 @@ HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, 
     const int8_t *w2 = rows > 2 ? w1 + k : w0;
     const int8_t *w3 = rows > 3 ? w2 + k : w0;
     uint32_t s2 = 0, s3 = 0;
-    do {
+    #if defined(__ARM_FEATURE_DSP)
+    // Words may lie anywhere for Armv7E-M. 16 products in 25 instructions.
+    uint32_t x0, x1, a, b;
+    ptrdiff_t end = -(ptrdiff_t)(k % 4);
+    if (i != end) {
+        i -= end;
+        __asm__ (
+            ".macro ROW w, sum\n"
+            "    ldr %[a], [\\w, %[i]]\n"
+            "    sxtb16 %[b], %[a], ror #8\n"
+            "    sxtb16 %[a], %[a]\n"
+            "    smlad \\sum, %[x0], %[a], \\sum\n"
+            "    smlad \\sum, %[x1], %[b], \\sum\n"
+            ".endm\n"
+            "1:  ldr %[x0], [%[x], %[i]]\n"
+            "    sxtb16 %[x1], %[x0], ror #8\n"
+            "    sxtb16 %[x0], %[x0]\n"
+            "    ROW %[w0], %[s0]\n"
+            "    ROW %[w1], %[s1]\n"
+            "    ROW %[w2], %[s2]\n"
+            "    ROW %[w3], %[s3]\n"
+            "    adds %[i], %[i], #4\n"
+            "    bmi 1b\n"
+            ".purgem ROW\n"
+            : [i] "+&r" (i), [s0] "+&r" (s0), [s1] "+&r" (s1), [s2] "+&r" (s2), [s3] "+&r" (s3), [x0] "=&r" (x0),
+            [x1] "=&r" (x1), [a] "=&r" (a), [b] "=&r" (b)
+            : [x] "r" (x + end), [w0] "r" (w0 + end), [w1] "r" (w1 + end), [w2] "r" (w2 + end), [w3] "r" (w3 + end)
+            : "cc", "memory");
+        i = end;
+    }
+    #elif defined(__riscv) || defined(__xtensa__)
+    // Loads with an offset, so that one step of the pointers serves four values.
+    for (; i <= -4; i += 4) {
+        const int8_t *px = x + i, *p0 = w0 + i, *p1 = w1 + i, *p2 = w2 + i, *p3 = w3 + i;
+        #pragma GCC unroll 4
+        for (unsigned j = 0; j < 4; ++j) {
+            int32_t v = px[j];
+            s0 += (uint32_t)(v * p0[j]);
+            s1 += (uint32_t)(v * p1[j]);
+            s2 += (uint32_t)(v * p2[j]);
+            s3 += (uint32_t)(v * p3[j]);
+        }
+    }
+    #endif
+    for (; i != 0; ++i) {
         int32_t v = x[i];
         s0 += (uint32_t)(v * w0[i]);
         s1 += (uint32_t)(v * w1[i]);
         s2 += (uint32_t)(v * w2[i]);
         s3 += (uint32_t)(v * w3[i]);
-    } while (++i != 0);
+    }
     sums[2] = s2;
     sums[3] = s3;
     #endif

@@ -45,16 +45,24 @@ static HOG_HOT void add_halves(const int8_t *x, uint32_t n, int32_t zero_point, 
 }
 
 static HOG_HOT void scale_sums(const hog_binary_t *op, const int32_t *sums, uint32_t n, int8_t *out) {
-    uint32_t high = (uint32_t)op->multiplier >> 16, low = (uint16_t)op->multiplier, shift = (unsigned)-op->shift;
+    #if HOG_PAIRS > 1
+    uint32_t high = (uint32_t)op->multiplier >> 16, low = (uint16_t)op->multiplier;
+    #endif
+    uint32_t shift = (unsigned)-op->shift;
     int32_t half = 1 << (shift - 1), zero_point = op->clamp.i.out_zp, min = op->clamp.i.min, max = op->clamp.i.max;
     const int32_t *end = sums + n;
     do {
         // As hog_requantize does it.
-        int32_t y = *sums++, y1 = y >> 16;
+        int32_t y = *sums++;
+        #if HOG_PAIRS > 1
+        int32_t y1 = y >> 16;
         uint32_t y0 = (uint16_t)y;
         int32_t p = y1 * (int32_t)low;
         uint32_t q = y0 * high, middle = (y0 * low >> 16) + (uint16_t)p + (uint16_t)q + (1u << 14);
         y = (y1 * (int32_t)high + (p >> 16) + (int32_t)(q >> 16)) * 2 + (int32_t)(middle >> 15);
+        #else
+        y = hog_multiply_high(y, op->multiplier);
+        #endif
         y = ((y + half + (y >> 31)) >> shift) + zero_point;
         *out++ = (int8_t)hog_min(hog_max(y, min), max);
     } while (sums != end);

@@ -118,12 +118,13 @@ static inline int32_t hog_max(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-// Two products a multiplication (pairs.c) pay where there is no instruction for several.
+// Convolutions of words of two values (pairs.c): 1 where words have 32 bits; 2, for dense layers and ADD as well, where
+// nothing multiplies better.
 #if !defined(HOG_PAIRS)
 #if defined(__ARM_ARCH_6M__)
-#define HOG_PAIRS (1)
+#define HOG_PAIRS (2)
 #else
-#define HOG_PAIRS (0)
+#define HOG_PAIRS (UINTPTR_MAX == 0xffffffffu)
 #endif
 #endif
 

@@ -12,23 +12,81 @@
 
 typedef uint32_t __attribute__((may_alias)) word_t;
 
+// Words of two values: x from a low and a high one, or values 0 and 2 of four (even) and 1 and 3 (odd); weights from a
+// low and a high one, or from a word of x; and a sum with the products of both.
+#if defined(__ARM_FEATURE_DSP)
+
+// The halves are values on their own: Armv7E-M multiplies them so.
+static inline uint32_t pair(int32_t low, int32_t high) {
+    return (uint16_t)low | (uint32_t)high << 16;
+}
+
+static inline uint32_t even(uint32_t four) {
+    __asm__ ("sxtb16 %0, %1" : "=r" (four) : "r" (four));
+    return four;
+}
+
+static inline uint32_t odd(uint32_t four) {
+    __asm__ ("sxtb16 %0, %1, ror #8" : "=r" (four) : "r" (four));
+    return four;
+}
+
+static inline uint32_t pair_weights(int32_t low, int32_t high) {
+    return pair(low, high);
+}
+
+static inline uint32_t as_weights(uint32_t x) {
+    return x;
+}
+
+static inline uint32_t add_products(uint32_t sum, uint32_t x, uint32_t w) {
+    __asm__ ("smlad %0, %1, %2, %0" : "+r" (sum) : "r" (x), "r" (w));
+    return sum;
+}
+
+#else
+
 #define LANES (0x00ff00ffu)
 #define SIGNS (0x00800080u)
 
-static inline uint32_t swap_halves(uint32_t x) {
-    return x << 16 | x >> 16;
+static inline uint32_t pair(int32_t low, int32_t high) {
+    return (uint32_t)low + ((uint32_t)high << 16);
 }
 
-// Four bytes, and less than four with zeros behind them, as values + 128.
+static inline uint32_t even(uint32_t four) {
+    return ((four ^ 0x80808080u) & LANES) - SIGNS;
+}
+
+static inline uint32_t odd(uint32_t four) {
+    return ((four ^ 0x80808080u) >> 8 & LANES) - SIGNS;
+}
+
+static inline uint32_t pair_weights(int32_t low, int32_t high) {
+    return pair(high, low);
+}
+
+// Turned by halves, which are not the values: what they borrow goes first.
+static inline uint32_t as_weights(uint32_t x) {
+    x += SIGNS;
+    return (x << 16 | x >> 16) - SIGNS;
+}
+
+static inline uint32_t add_products(uint32_t sum, uint32_t x, uint32_t w) {
+    return sum + (uint32_t)((int32_t)(x * w + 0x8000u) >> 16);
+}
+
+#endif
+
+// Four bytes, and less than four with zeros behind them.
 static inline uint32_t four(const int8_t *p, size_t n) {
     if (n >= 4 && ((uintptr_t)p & 3) == 0) {
-        return *(const word_t *)(const void *)p ^ 0x80808080u;
+        return *(const word_t *)(const void *)p;
     }
     uint32_t x = 0;
     for (unsigned i = 0; i < 4 && i < n; ++i) {
         x |= (uint32_t)(uint8_t)p[i] << 8 * i;
     }
-    return x ^ 0x80808080u;
+    return x;
 }
 
 // The weights of two channels, k each from w on, to 4·quads words.
@@ -38,18 +96,18 @@ static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *wor
     while (w < end) {
         uint32_t a, b;
         if (aligned) {
-            a = *(const word_t *)(const void *)w ^ 0x80808080u;
-            b = *(const word_t *)(const void *)v ^ 0x80808080u;
+            a = *(const word_t *)(const void *)w;
+            b = *(const word_t *)(const void *)v;
         } else {
             a = four(w, (size_t)(end - w));
             b = four(v, (size_t)(end - w));
         }
         w += 4;
         v += 4;
-        *words++ = swap_halves(a & LANES) - SIGNS;
-        *words++ = swap_halves(b & LANES) - SIGNS;
-        *words++ = swap_halves(a >> 8 & LANES) - SIGNS;
-        *words++ = swap_halves(b >> 8 & LANES) - SIGNS;
+        *words++ = as_weights(even(a));
+        *words++ = as_weights(even(b));
+        *words++ = as_weights(odd(a));
+        *words++ = as_weights(odd(b));
     }
     return words;
 }
@@ -66,64 +124,101 @@ static bool shifts_right(const hog_conv_t *op, const int32_t *multiplier, const 
 
 #if !defined(__ARM_ARCH_6M__)
 
-uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words) {
+HOG_HOT uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words) {
     const word_t *p = (const word_t *)(const void *)in;
     for (; quads != 0; --quads) {
-        uint32_t x = *p++ ^ 0x80808080u;
-        *words++ = (x & LANES) - SIGNS;
-        *words++ = (x >> 8 & LANES) - SIGNS;
+        uint32_t x = *p++;
+        *words++ = even(x);
+        *words++ = odd(x);
     }
     return words;
 }
 
-void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
+#if HOG_PAIRS > 1
+HOG_HOT void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
     uint32_t gap) {
     for (; sums != sums_end; ++sums, w += gap) {
         for (const uint32_t *p = x; p != x_end; p += 2, w += 4) {
-            uint32_t a = *(const word_t *)(const void *)w ^ 0x80808080u;
-            *sums += (uint32_t)((int32_t)(p[0] * ((a & LANES) - SIGNS) + 0x8000u) >> 16);
-            *sums += (uint32_t)((int32_t)(p[1] * ((a >> 8 & LANES) - SIGNS) + 0x8000u) >> 16);
+            uint32_t four = *(const word_t *)(const void *)w;
+            *sums = add_products(add_products(*sums, p[0], even(four)), p[1], odd(four));
         }
     }
 }
+#endif
 
-void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns) {
+HOG_HOT void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns) {
     for (; columns != 0; --columns, in += in_c, ++words) {
         const int8_t *from = in;
         uint32_t *to = words;
         for (size_t i = rows; i != 0; --i, from += below, to += pitch / 4) {
-            *to = (uint32_t)(int32_t)*from + (i > 1 ? (uint32_t)(int32_t)from[below] << 16 : 0);
+            *to = pair(*from, i > 1 ? from[below] : 0);
         }
     }
 }
 
-static void windows(hog_window_t d, uint32_t offset) {
-    for (; d.x != d.end; d.x += d.gap / 4, d.x2 += d.gap / 4, d.row_end += d.row / 4) {
-        while (d.x != d.row_end) {
-            uint32_t sum = d.start - offset;
-            for (unsigned i = 0; i < 3; ++i) {
-                sum += (uint32_t)((int32_t)(*d.x++ * d.w[i] + 0x8000u) >> 16);
-                sum += (uint32_t)((int32_t)(*d.x2++ * (i < 2 ? d.w[3 + i] : d.w5)) >> 16);
-            }
-            int32_t y = hog_requantize((int32_t)sum, (int32_t)d.multiplier, -(int)d.shift);
-            *d.out = (int8_t)hog_min(hog_max(hog_add(y, d.zero_point), d.min), d.max);
-            d.out += d.out_step;
-            d.x += d.step / 4;
-            d.x2 += d.step / 4;
+// hog_requantize for a shift to the right by 1 ... 31.
+static inline int32_t scale(uint32_t sum, uint32_t multiplier, uint32_t right) {
+    int32_t y = hog_multiply_high((int32_t)sum, (int32_t)multiplier);
+    y += y >> 31; // half away from zero
+    return (y >> right) + (y >> (right - 1) & 1);
+}
+
+// Adds the products of all values of x with the weights of two channels; returns the end of these.
+static inline const uint32_t *multiply_quads(const uint32_t *x, const uint32_t *x_end, const uint32_t *w, uint32_t *sums) {
+    uint32_t sum0 = sums[0], sum1 = sums[1];
+    #if defined(__ARM_FEATURE_DSP)
+    uint32_t x0, x1, a, b;
+    __asm__ (
+        "1:  ldrd %[x0], %[x1], [%[x]], #8\n"
+        "    ldrd %[a], %[b], [%[w]], #8\n"
+        "    smlad %[sum0], %[x0], %[a], %[sum0]\n"
+        "    smlad %[sum1], %[x0], %[b], %[sum1]\n"
+        "    ldrd %[a], %[b], [%[w]], #8\n"
+        "    smlad %[sum0], %[x1], %[a], %[sum0]\n"
+        "    smlad %[sum1], %[x1], %[b], %[sum1]\n"
+        "    cmp %[x], %[x_end]\n"
+        "    bne 1b\n"
+        : [x] "+&r" (x), [w] "+&r" (w), [sum0] "+&r" (sum0), [sum1] "+&r" (sum1), [x0] "=&r" (x0), [x1] "=&r" (x1),
+        [a] "=&r" (a), [b] "=&r" (b)
+        : [x_end] "r" (x_end)
+        : "cc", "memory");
+    #else
+    for (; x != x_end; x += 2, w += 4) {
+        sum0 = add_products(add_products(sum0, x[0], w[0]), x[1], w[2]);
+        sum1 = add_products(add_products(sum1, x[0], w[1]), x[1], w[3]);
+    }
+    #endif
+    sums[0] = sum0;
+    sums[1] = sum1;
+    return w;
+}
+
+static HOG_HOT void windows(const hog_window_t *d, uint32_t start) {
+    const uint32_t *x = d->x, *x2 = d->x2, *row_end = d->row_end, w0 = d->w[0], w1 = d->w[1], w2 = d->w[2];
+    int32_t zero_point = d->zero_point, min = d->min, max = d->max, step = d->step / 4 + 3;
+    int8_t *out = d->out;
+    for (; x != d->end; x += d->gap / 4, x2 += d->gap / 4, row_end += d->row / 4) {
+        for (; x != row_end; x += step, x2 += step) {
+            uint32_t sum = add_products(add_products(add_products(start, x[0], w0), x[1], w1), x[2], w2);
+            sum = add_products(add_products(add_products(sum, x2[0], d->w[3]), x2[1], d->w[4]), x2[2], d->w5);
+            int32_t y = scale(sum, d->multiplier, d->shift);
+            *out = (int8_t)hog_min(hog_max(hog_add(y, zero_point), min), max);
+            out += d->out_step;
         }
     }
 }
 
 void hog_windows_relu(const hog_window_t *d) {
-    windows(*d, 0);
+    windows(d, d->start);
 }
 
 void hog_windows_any(const hog_window_t *d) {
-    windows(*d, HOG_ACC_OFFSET);
+    windows(d, d->start - HOG_ACC_OFFSET);
 }
 
-static void dots(hog_dots_t *d, uint32_t offset) {
+static HOG_HOT void dots(hog_dots_t *d, uint32_t offset) {
     int8_t *out = d->out;
+    int32_t zero_point = d->zero_point, min = d->min, max = d->max;
     for (; d->pixels != 0; --d->pixels, d->in += d->in_step, out += d->out_gap) {
         uint32_t *words = (uint32_t *)d->x;
         for (uint32_t i = 0; i < d->runs; ++i) {
@@ -132,13 +227,10 @@ static void dots(hog_dots_t *d, uint32_t offset) {
         for (const uint32_t *w = d->w; w != d->w_end; w += 4) {
             uint32_t sum[2] = {w[0] - offset, w[1] - offset};
             w += 2;
-            for (const uint32_t *x = d->x; x != d->x_end; ++x, w += 2) {
-                sum[0] += (uint32_t)((int32_t)(x[0] * w[0] + 0x8000u) >> 16);
-                sum[1] += (uint32_t)((int32_t)(x[0] * w[1] + 0x8000u) >> 16);
-            }
+            w = multiply_quads(d->x, d->x_end, w, sum);
             for (unsigned i = 0; i < 2; ++i) {
-                int32_t y = hog_requantize((int32_t)sum[i], (int32_t)w[2 * i], -(int32_t)w[2 * i + 1]);
-                *out++ = (int8_t)hog_min(hog_max(hog_add(y, d->zero_point), d->min), d->max);
+                int32_t y = scale(sum[i], w[2 * i], w[2 * i + 1]);
+                *out++ = (int8_t)hog_min(hog_max(hog_add(y, zero_point), min), max);
             }
         }
     }
@@ -157,7 +249,7 @@ void hog_dots_any(hog_dots_t *d) {
 // 4·quads values outside the image.
 static uint32_t *expand_outside(int32_t zero_point, size_t quads, uint32_t *words) {
     for (quads *= 2; quads != 0; --quads) {
-        *words++ = (uint32_t)zero_point + ((uint32_t)zero_point << 16);
+        *words++ = pair(zero_point, zero_point);
     }
     return words;
 }
@@ -290,14 +382,16 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     return true;
 }
 
+#if HOG_PAIRS > 1
+
 #define CHUNK (128)             // values of x that are unpacked at once; this and
 #define ROWS (32)               // as many sums are on the stack
 
 static HOG_HOT void expand_swapped(const int8_t *in, size_t n, uint32_t *words) {
     for (size_t i = 0; i < n; i += 4) {
         uint32_t x = four(in + i, 4);
-        *words++ = swap_halves(x & LANES) - SIGNS;
-        *words++ = swap_halves(x >> 8 & LANES) - SIGNS;
+        *words++ = as_weights(even(x));
+        *words++ = as_weights(odd(x));
     }
 }
 
@@ -369,6 +463,8 @@ bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     return true;
 }
 
+#endif
+
 // One channel of `rows` input rows from row y on, each value together with the one below it. What surrounds the image
 // is there already, but for the upper half of the row above it and the lower one of its last.
 static void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
@@ -382,12 +478,12 @@ static void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, 
     channel += first * below;
     words += (first - y) * columns + op->pad_w;
     hog_columns(channel, op->in_c, below, words, 4 * (size_t)columns, (size_t)(last - first), (size_t)used);
-    uint32_t zero_point = (uint32_t)(int32_t)op->clamp.i.in_zp;
+    int32_t zero_point = op->clamp.i.in_zp;
     uint32_t *bottom = words + (last - first - 1) * columns;
     for (; used != 0; --used, ++words, ++bottom, channel += op->in_c) {
-        *bottom += zero_point << 16;
+        *bottom += pair(0, zero_point);
         if (first > y) {
-            words[-columns] = zero_point + ((uint32_t)(int32_t)*channel << 16);
+            words[-columns] = pair(zero_point, *channel);
         }
     }
 }
@@ -422,7 +518,7 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
             d.end = words + n * (d.row / 4);
             int32_t y = (int32_t)(oh * op->stride_h) - op->pad_h, rows = (int32_t)((n - 1) * op->stride_h + 3);
             for (int32_t i = 0; i < rows * columns; ++i) {
-                words[i] = ((uint32_t)zero_point << 16) + (uint32_t)zero_point;
+                words[i] = pair(zero_point, zero_point);
             }
             for (uint32_t c = 0; c < op->out_c; ++c) {
                 if (c % copies == 0) {
@@ -430,9 +526,8 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
                 }
                 const int8_t *w = (const int8_t *)hog_at(h, arena, op->weights) + c;
                 for (unsigned i = 0; i < 3; ++i, w += op->out_c) {
-                    uint32_t upper = (uint32_t)w[0], lower = (uint32_t)w[3 * op->out_c];
-                    d.w[i] = lower + (upper << 16);
-                    uint32_t third = (uint32_t)w[6 * op->out_c] << 16;
+                    d.w[i] = pair_weights(w[0], w[3 * op->out_c]);
+                    uint32_t third = pair_weights(w[6 * op->out_c], 0);
                     if (i < 2) {
                         d.w[3 + i] = third;
                     } else {
