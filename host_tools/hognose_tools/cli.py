@@ -20,6 +20,7 @@ VERBS = {
     "deploy": ("deploy", "copy library, native module, model and app to a board"),
     "boards": ("boards", "list the boards that are plugged in"),
     "bench": ("bench", "count cycles of one inference on an emulated Pico, or microseconds on a board"),
+    "debug": ("debug", "show layer by layer what quantization does to a model"),
     "verify": ("verify", "compare every byte with TensorFlow Lite Micro's own answer"),
 }
 

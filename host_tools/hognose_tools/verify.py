@@ -3,17 +3,14 @@
 """`hognose verify`: every byte of an engine against TensorFlow Lite Micro's own answer."""
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from . import board, files, samples
+from . import board, files, layers, samples
 from .compiler import Compiled, carry_tflite, compile_tflite
 from .compiler.disassemble import disassemble
-from .compiler.lower import View
-from .compiler.records import TYPECODE
 from .errors import UserError
 from .oracle import Oracle
 from .progress import bar
@@ -40,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     ports = disassemble(hog).inputs
     if args.inputs:
         loaded = samples.load(args.inputs, ports)
-        inputs = [_elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
+        inputs = [elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
     else:
         inputs = samples.random(ports, args.samples)
     where = f"{args.engine} engine on {args.on}"
@@ -52,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _elements(array: np.ndarray, port: samples.Port, where: str) -> np.ndarray:
+def elements(array: np.ndarray, port: samples.Port, where: str) -> np.ndarray:
     """Arrays of the input's own type are raw; any others are numbers, quantized as the board does."""
     if array.dtype == port.dtype:
         return array
@@ -121,25 +118,10 @@ def verify(
 
 def _first_layer(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> str:
     """The first layer that differs on the one sample of `inputs`."""
-    arenas = board.run(compiled.hog, inputs, engine, on, "layers")[0][0]
-    oracle = Oracle(tflite, keep_all=True)
-    oracle.run([a[0] for a in inputs])
-    for index, label, got in _layer_outputs(compiled, arenas):
-        found = compare(got, oracle.tensor(index), label)
-        if found:
+    left = layers.on_engine(compiled, inputs, engine, on)
+    right = layers.in_tflm(tflite, inputs, left)
+    for step in compiled.lowered.steps:
+        index = step.tensor.index
+        if index in left and (found := compare(left[index], right[index], step.operator.label)):
             return f"First layer that differs: {found}"
     return "No single layer differs: the first to differ depends on the samples before this one"
-
-
-def _layer_outputs(compiled: Compiled, arenas: np.ndarray) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Tensor index, operator and value of what each operator left; arenas: uint8 [operators, arena size]."""
-    steps = compiled.lowered.steps
-    for i, step in enumerate(steps):
-        if i + 1 < len(steps) and steps[i + 1].tensor is step.tensor:
-            continue  # not its last record
-        place = compiled.lowered.places.get(step.tensor.index)
-        if isinstance(place, View) and place.buffer.offset >= 0:
-            at = place.buffer.offset + place.offset
-            dtype = samples.NUMPY[TYPECODE[step.tensor.dtype]]
-            raw = arenas[i, at : at + step.tensor.size * dtype.itemsize]
-            yield step.tensor.index, step.operator.label, np.ascontiguousarray(raw).view(dtype)

@@ -35,20 +35,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -> list[np.ndarray]:
-    """Samples in order through one model object; see device_run for the modes.
+    """Samples in order through one model object, in mode "raw" or "numbers" (see device_run).
 
     `inputs`: each [samples, *shape], raw elements or (mode "numbers") any numbers. Returns each output
-    [samples, *shape]; in mode "layers" one array, uint8 [samples, operators, arena size].
+    [samples, *shape].
     """
+    return _split(_samples(hog, inputs, engine, on, mode), disassemble(hog), len(inputs[0]), mode)
+
+
+def run_layers(
+    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, places: list[tuple[int, int]]
+) -> list[np.ndarray]:
+    """What lies at `places` (offset in the arena, bytes), one for each operator, after it ran.
+
+    `inputs`: raw, each [samples, *shape]. Returns arrays uint8 [samples, bytes].
+    """
+    mode = " ".join(["layers", *(f"{at}:{size}" for at, size in places)])
+    sizes = [size for _, size in places]
+    sink = _samples(hog, inputs, engine, on, mode)
+    table = np.frombuffer(sink, np.uint8).reshape(len(inputs[0]), sum(sizes))
+    return np.split(table, np.cumsum(sizes)[:-1], axis=1)
+
+
+def _samples(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -> bytes:
     if engine == "tflm" and on == "cpython":
         raise UserError("the tflm engine is a MicroPython module: use --on unix")
-    facts = disassemble(hog)
     count = len(inputs[0])
     flat = [_flat(a, mode) for a in inputs]
     source = b"".join(a[i].tobytes() for i in range(count) for a in flat)
     with bar(f"{engine} on {on}", count, "samples", quiet=True) as progress:
-        sink = _rung(on)(hog, engine, mode, source, progress.update)
-    return _split(sink, facts, count, mode)
+        return _rung(on)(hog, engine, mode, source, progress.update)
 
 
 def _rung(on: str) -> Rung:
@@ -64,8 +80,6 @@ def _flat(a: np.ndarray, mode: str) -> np.ndarray:
 
 
 def _split(sink: bytes, facts: HogFile, count: int, mode: str) -> list[np.ndarray]:
-    if mode == "layers":
-        return [np.frombuffer(sink, np.uint8).reshape(count, len(facts.layers), facts.arena_size)]
     dtypes = [np.dtype("<f4") if mode == "numbers" else p.dtype for p in facts.outputs]
     sizes = [p.size * d.itemsize for p, d in zip(facts.outputs, dtypes, strict=True)]
     table = np.frombuffer(sink, np.uint8).reshape(count, sum(sizes))

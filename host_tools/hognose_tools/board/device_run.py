@@ -7,7 +7,7 @@
 MODE says what a sample is in SOURCE and SINK:
     raw      the tensors' own bytes, in and out
     numbers  float32 values, in and out
-    layers   raw bytes in; out, the whole arena after each operator
+    layers A:N A:N …   raw bytes in; out, N bytes at offset A of the arena, after each operator
 One byte goes to stdout for each sample that is done.
 """
 
@@ -26,8 +26,8 @@ def run(model, mode, source, sink, done):
     given = inputs if len(inputs) > 1 else inputs[0]
     taken = outputs if len(outputs) > 1 else outputs[0]
     while _fill(source, inputs):
-        if mode == "layers":
-            _layers(model, inputs, sink)
+        if mode.startswith("layers"):
+            _layers(model, inputs, sink, mode.split()[1:])
         else:
             if numbers:
                 model.predict(given, out=taken)
@@ -38,14 +38,15 @@ def run(model, mode, source, sink, done):
         done()
 
 
-def _layers(model, inputs, sink):
+def _layers(model, inputs, sink, places):
     # The engine's own functions: the public interface has no use for half an inference.
     engine, state, arena = model._engine, model._state, memoryview(model._arena)
     for tensor, buffer in zip(model._inputs, inputs):
         arena[tensor.ref : tensor.ref + tensor.nbytes()] = bytes(buffer)
-    for i in range(len(hogfile.operators(model._file))):
+    for i, place in enumerate(places):
+        at, size = [int(n) for n in place.split(":")]
         engine.run(state, model._arena, i, i + 1)
-        sink.write(arena[: model.arena_size])
+        sink.write(arena[at : at + size])
 
 
 def _buffers(shapes, dtypes, numbers):

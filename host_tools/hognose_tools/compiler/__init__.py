@@ -18,7 +18,7 @@ from .reader import read_tflite
 from .strip import strip
 from .writer import write_hog, write_tflm_hog
 
-__all__ = ["Compiled", "carry_tflite", "compile_tflite"]
+__all__ = ["Compiled", "carry_tflite", "compile_graph", "compile_tflite"]
 
 
 @dataclass
@@ -44,7 +44,13 @@ def compile_tflite(
     name: str = "",
 ) -> Compiled:
     """Packs the model `tflite`. Raises UserError that names all that cannot be packed, and why."""
-    graph = read_tflite(tflite, name)
+    return compile_graph(read_tflite(tflite, name), labels, meta)
+
+
+def compile_graph(
+    graph: Graph, labels: list[str] | None = None, meta: dict[str, Any] | None = None
+) -> Compiled:
+    """The same for a model that was read already, whose operators it simplifies."""
     simplify(graph)
     low = lower(graph)
     if low.problems:
@@ -64,9 +70,16 @@ def carry_tflite(
     labels: list[str] | None = None,
     meta: dict[str, Any] | None = None,
     name: str = "",
+    outputs: list[int] | None = None,
 ) -> bytes:
-    """A `.hog` that carries the model, stripped, for firmware with TFLM itself."""
-    return write_tflm_hog(strip(tflite), _meta(read_tflite(tflite, name), labels, meta))
+    """A `.hog` that carries the model, stripped, for firmware with TFLM itself.
+
+    `outputs`: indices of the tensors that are to be its outputs instead of the model's own.
+    """
+    graph = read_tflite(tflite, name)
+    if outputs is not None:
+        graph.outputs = [graph.tensors[i] for i in outputs]
+    return write_tflm_hog(strip(tflite, outputs), _meta(graph, labels, meta))
 
 
 RESERVED_KEYS = ("name", "inputs", "outputs", "labels")

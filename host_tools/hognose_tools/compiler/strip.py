@@ -33,12 +33,15 @@ _CUSTOM = 32
 _METADATA = (b"OfflineMemoryAllocation", b"COMPRESSION_METADATA")
 
 
-def strip(tflite: bytes) -> bytes:
-    """The same model for TFLM, in fewer bytes. UserError: no .tflite, or one that is not for TFLM."""
+def strip(tflite: bytes, outputs: list[int] | None = None) -> bytes:
+    """The same model for TFLM, in fewer bytes. UserError: no .tflite, or one that is not for TFLM.
+
+    `outputs`: indices of the tensors that are to be its outputs instead of the model's own.
+    """
     if tflite[4:8] != b"TFL3":
         raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
     try:
-        return write(_Model(bytes(tflite)).table)
+        return write(_Model(bytes(tflite), outputs).table)
     except DAMAGE as e:
         raise UserError(f"damaged .tflite file ({e}); export the model again") from e
 
@@ -102,13 +105,15 @@ def _text(content: bytes) -> Vector:
 class _Model:
     """The stripped model as a table."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes, outputs: list[int] | None):
         self.source = source = _Source(data)
         self.root = root = source.target(0)
         self.buffers: dict[bytes, int] = {b"": 0}  # content to new number; the first is empty
         self.old_buffers = [source.vector(b, 0, 1) for b in source.children(root, 4)]
         codes = [self._code(c) for c in source.children(root, 1)]
         graphs = [self._graph(g, codes) for g in source.children(root, 2)]
+        if outputs is not None:
+            graphs[0][2] = (4, len(outputs), struct.pack(f"<{len(outputs)}i", *outputs))
         metadata = [m for m in map(self._metadata, source.children(root, 6)) if m]
         buffers = [_table({0: (16, len(b), b) if b else None}) for b in self.buffers]
         self.table = _table(
