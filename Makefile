@@ -8,6 +8,7 @@
 #   make natmod-size ARCH=armv6m   what takes the room in it
 #   make qemu     MicroPython for the emulated boards of tests/qemu
 #   make rp2040   MicroPython for the emulated Pico of tests/rp2040
+#   make firmware BOARD=RPI_PICO   MicroPython with our engine for a board; TFLM_DIR=… with TFLite Micro, too
 #   make bench    benchmarks
 #   make lint
 #   make clean    removes what was built (not .venv, not the downloads)
@@ -28,7 +29,7 @@ UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
 UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 
-.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 bench lint clean
+.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 firmware bench lint clean
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
@@ -62,14 +63,18 @@ qemu: $(BUILD)/.apt-test $(BUILD)/micropython
 rp2040: $(BUILD)/.apt-test
 	@$(MAKE) -s --no-print-directory -C tests/rp2040 JOBS=$(JOBS)
 
+firmware: $(BUILD)/.apt-firmware
+	@TFLM_DIR="$(TFLM_DIR)" TFLM_LIB="$(TFLM_LIB)" JOBS=$(JOBS) \
+	  native_module/micropython/firmware.sh "$(BOARD)" $(BUILD)/firmware/$(BOARD)
+
 clean:
 	@rm -rf build _hognose*.so; cd $(BUILD) 2> /dev/null && find . -mindepth 1 -maxdepth 1 ! -name src -exec rm -rf {} + || true
 
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 APT_BASE := gcc libc6-dev make xz-utils debian-archive-keyring
-APT_TEST := $(APT_BASE) bzip2 cmake g++ valgrind \
-  gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib \
+APT_FIRMWARE := $(APT_BASE) bzip2 cmake g++ gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
+APT_TEST := $(APT_FIRMWARE) valgrind \
   gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
   gcc-xtensa-lx106 picolibc-xtensa-lx106-elf binutils-source \
   qemu-system-arm qemu-system-misc \
@@ -91,6 +96,10 @@ endef
 
 $(BUILD)/.apt: Makefile
 	$(call apt,$(APT_BASE))
+	@touch $@
+
+$(BUILD)/.apt-firmware: Makefile
+	$(call apt,$(APT_FIRMWARE))
 	@touch $@
 
 $(BUILD)/.apt-test: Makefile

@@ -46,13 +46,21 @@ if(NOT TFLM_SYMBOLS MATCHES "T _ZN6tflite[^\n]*MicroInterpreter15AllocateTensors
 processor: build it with TFLM's own makefile, or name it with TFLM_LIB=…")
 endif()
 
+# Objects for Armv7-M and later link without a word, and fault when they run.
+execute_process(COMMAND ${CMAKE_READELF} -A ${TFLM_LIB} OUTPUT_VARIABLE TFLM_ATTRIBUTES ERROR_QUIET)
+if(PICO_PLATFORM STREQUAL "rp2040" AND TFLM_ATTRIBUTES MATCHES "Tag_CPU_arch: (v[78][^\n]*)")
+    message(FATAL_ERROR "TFLM_DIR=${TFLM_DIR} holds a libtensorflow-microlite.a that was built for Arm \
+${CMAKE_MATCH_1}, and this board's processor is a Cortex-M0+: build it with TARGET_ARCH=cortex-m0plus")
+endif()
+
 set(TFLM_DOWNLOADS ${TFLM_DIR}/tensorflow/lite/micro/tools/make/downloads)
 target_sources(usermod_tflm INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/tflite.c
     ${CMAKE_CURRENT_LIST_DIR}/shapes.c
+    ${CMAKE_CURRENT_LIST_DIR}/custom.c
     ${CMAKE_CURRENT_LIST_DIR}/shim.cpp
 )
-target_include_directories(usermod_tflm INTERFACE
+target_include_directories(usermod_tflm SYSTEM INTERFACE
     ${TFLM_DIR}
     ${TFLM_DIR}/third_party/flatbuffers/include ${TFLM_DIR}/third_party/gemmlowp ${TFLM_DIR}/third_party/ruy
     ${TFLM_DOWNLOADS}/flatbuffers/include ${TFLM_DOWNLOADS}/gemmlowp ${TFLM_DOWNLOADS}/ruy

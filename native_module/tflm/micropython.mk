@@ -27,7 +27,7 @@ TFLM_FLAGS := -I$(TFLM_MOD) -DTF_LITE_STATIC_MEMORY $(addprefix -I,$(TFLM_DIR) $
   $(TFLM_DOWNLOADS)/flatbuffers/include $(TFLM_DOWNLOADS)/gemmlowp $(TFLM_DOWNLOADS)/ruy))
 
 SRC_USERMOD_C += $(TFLM_MOD)/modtflm.c
-SRC_USERMOD_LIB_C += $(TFLM_MOD)/tflite.c $(TFLM_MOD)/shapes.c
+SRC_USERMOD_LIB_C += $(addprefix $(TFLM_MOD)/,tflite.c shapes.c custom.c)
 SRC_USERMOD_LIB_CXX += $(TFLM_MOD)/shim.cpp
 CFLAGS_USERMOD += -I$(TFLM_MOD)
 CXXFLAGS_USERMOD += $(TFLM_FLAGS) -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics

@@ -11,16 +11,16 @@ enum {
     ADD = 0, AVERAGE_POOL_2D = 1, CONCATENATION = 2, CONV_2D = 3, DEPTHWISE_CONV_2D = 4, DEPTH_TO_SPACE = 5,
     DEQUANTIZE = 6, EMBEDDING_LOOKUP = 7, FLOOR = 8,
     FULLY_CONNECTED = 9, L2_NORMALIZATION = 11, L2_POOL_2D = 12, LOGISTIC = 14, MAX_POOL_2D = 17, MUL = 18, RELU = 19,
-    RELU6 = 21, RESHAPE = 22, RESIZE_BILINEAR = 23, SOFTMAX = 25, SPACE_TO_DEPTH = 26, TANH = 28, PAD = 34, GATHER = 36,
+    RELU6 = 21, RESHAPE = 22, RESIZE_BILINEAR = 23, SOFTMAX = 25, SPACE_TO_DEPTH = 26, SVDF = 27, TANH = 28, PAD = 34, GATHER = 36,
     BATCH_TO_SPACE_ND = 37, SPACE_TO_BATCH_ND = 38, TRANSPOSE = 39, MEAN = 40, SUB = 41, DIV = 42, SQUEEZE = 43,
-    STRIDED_SLICE = 45, EXP = 47, SPLIT = 49, LOG_SOFTMAX = 50, CAST = 53, PRELU = 54, MAXIMUM = 55, ARG_MAX = 56,
+    UNIDIRECTIONAL_SEQUENCE_LSTM = 44, STRIDED_SLICE = 45, EXP = 47, SPLIT = 49, LOG_SOFTMAX = 50, CAST = 53, PRELU = 54, MAXIMUM = 55, ARG_MAX = 56,
     MINIMUM = 57, LESS = 58, NEG = 59, PADV2 = 60, GREATER = 61, GREATER_EQUAL = 62, LESS_EQUAL = 63, SLICE = 65,
     SIN = 66, TRANSPOSE_CONV = 67, EXPAND_DIMS = 70, EQUAL = 71, NOT_EQUAL = 72, LOG = 73, SUM = 74, SQRT = 75,
     RSQRT = 76, SHAPE = 77, ARG_MIN = 79, REDUCE_MAX = 82, PACK = 83, LOGICAL_OR = 84, LOGICAL_AND = 86,
-    LOGICAL_NOT = 87, UNPACK = 88, REDUCE_MIN = 89, FLOOR_DIV = 90, SQUARE = 92, ZEROS_LIKE = 93, FLOOR_MOD = 95,
+    LOGICAL_NOT = 87, UNPACK = 88, REDUCE_MIN = 89, FLOOR_DIV = 90, SQUARE = 92, ZEROS_LIKE = 93, FILL = 94, FLOOR_MOD = 95,
     RESIZE_NEAREST_NEIGHBOR = 97, LEAKY_RELU = 98, SQUARED_DIFFERENCE = 99, MIRROR_PAD = 100, ABS = 101, SPLIT_V = 102,
     CEIL = 104, REVERSE_V2 = 105, ADD_N = 106, GATHER_ND = 107, COS = 108, ELU = 111, QUANTIZE = 114, ROUND = 116,
-    HARD_SWISH = 117, SELECT_V2 = 123, CUMSUM = 128, BROADCAST_TO = 130, BROADCAST_ARGS = 145,
+    HARD_SWISH = 117, SELECT_V2 = 123, BATCH_MATMUL = 126, CUMSUM = 128, BROADCAST_TO = 130, REDUCE_ALL = 140, BROADCAST_ARGS = 145,
     DYNAMIC_UPDATE_SLICE = 151,
 };
 
@@ -36,10 +36,10 @@ typedef struct {
 
 // BuiltinOptions.
 enum {
-    CONV_2D_OPTIONS = 1, DEPTHWISE_OPTIONS = 2, POOL_OPTIONS = 5, CONCATENATION_OPTIONS = 10,
+    CONV_2D_OPTIONS = 1, DEPTHWISE_OPTIONS = 2, POOL_OPTIONS = 5, SVDF_OPTIONS = 6, CONCATENATION_OPTIONS = 10,
     BILINEAR_OPTIONS = 15, SPACE_TO_DEPTH_OPTIONS = 19, GATHER_OPTIONS = 23, STRIDED_SLICE_OPTIONS = 32, SPLIT_OPTIONS = 35,
     TRANSPOSE_CONV_OPTIONS = 49, PACK_OPTIONS = 59, UNPACK_OPTIONS = 64, NEAREST_OPTIONS = 74,
-    SPLIT_V_OPTIONS = 79, DEPTH_TO_SPACE_OPTIONS = 94,
+    SEQUENCE_LSTM_OPTIONS = 71, SPLIT_V_OPTIONS = 79, DEPTH_TO_SPACE_OPTIONS = 94, BATCH_MATMUL_OPTIONS = 101,
 };
 
 static bool has_options(call_t *c, int type) {
@@ -576,6 +576,117 @@ static bool lookup(call_t *c) {
     return table->type == c->out.type || (table->type == INT8 && c->out.type == FLOAT32);
 }
 
+static bool is_matrix(const tflite_tensor_t *t, int type, uint32_t rows, uint32_t columns) {
+    return t->type == type && t->rank == 2 && (uint32_t)dim(t, 0) == rows && (uint32_t)dim(t, 1) == columns;
+}
+
+// What the operator keeps from one invocation to the next, which must not lie in the model.
+static bool is_state(const tflite_tensor_t *t) {
+    return t->variable && t->data == NULL;
+}
+
+// Input (batch, inputs), weights (filters, inputs) and (filters, memory), bias (units), state (batch, filters *
+// memory); units are filters / rank.
+static bool svdf(call_t *c) {
+    const tflite_tensor_t *in = &c->in[0], *feature = &c->in[1], *time = &c->in[2];
+    tflite_tensor_t bias, state;
+    if (!c->has[0] || !c->has[1] || !c->has[2] || !c->has_out || c->op->inputs != 5 || !has_options(c, SVDF_OPTIONS)
+        || !tflite_operand(c->m, c->op, false, 3, &bias) || !tflite_operand(c->m, c->op, false, 4, &state)
+        || in->rank != 2 || feature->rank != 2 || time->rank != 2 || !is_state(&state)) {
+        return false;
+    }
+    uint32_t batch = (uint32_t)dim(in, 0), filters = (uint32_t)dim(feature, 0), memory = (uint32_t)dim(time, 1);
+    int32_t rank = option(c, 0, 4, 0);
+    if (rank < 1 || batch == 0 || filters == 0 || memory == 0 || filters % (uint32_t)rank
+        || (uint64_t)batch * filters * memory != state.count) {
+        return false;
+    }
+    uint32_t units = filters / (uint32_t)rank;
+    bool quantized = in->type == INT8;
+    int narrow = quantized ? INT8 : FLOAT32, wide = quantized ? INT32 : FLOAT32;
+    return (quantized ? time->type == INT8 || time->type == INT16 : in->type == FLOAT32)
+        && (!quantized || (in->scales && feature->scales && time->scales && state.scales && bias.scales && c->out.scales))
+        && is_matrix(feature, narrow, filters, (uint32_t)dim(in, 1))
+        && is_matrix(time, quantized ? time->type : FLOAT32, filters, memory)
+        && is_matrix(&state, time->type, batch, memory * filters) && is_matrix(&c->out, narrow, batch, units)
+        && bias.type == wide && bias.rank == 1 && bias.count == units;
+}
+
+// The inputs of an LSTM as TFLM numbers them. Peepholes, projection and layer normalization it does not have.
+enum { LSTM_INPUT_WEIGHTS = 1, LSTM_STATE_WEIGHTS = 5, LSTM_PEEPHOLES = 9, LSTM_BIASES = 12, LSTM_PROJECTION = 16,
+       LSTM_HIDDEN = 18, LSTM_CELL = 19, LSTM_NORMALIZATION = 20, LSTM_INPUTS = 24 };
+
+static bool lstm(call_t *c) {
+    const tflite_tensor_t *in = &c->in[0], *out = &c->out;
+    tflite_tensor_t t[LSTM_INPUTS], *hidden = &t[LSTM_HIDDEN], *cell = &t[LSTM_CELL];
+    if (!c->has[0] || !c->has_out || c->op->inputs != LSTM_INPUTS || !has_options(c, SEQUENCE_LSTM_OPTIONS)
+        || in->rank != 3 || out->rank != 3) {
+        return false;
+    }
+    for (unsigned k = 1; k < LSTM_INPUTS; ++k) {
+        bool optional = (k >= LSTM_PEEPHOLES && k < LSTM_BIASES) || (k >= LSTM_PROJECTION && k < LSTM_HIDDEN)
+            || k >= LSTM_NORMALIZATION;
+        if (tflite_operand(c->m, c->op, false, k, &t[k]) == optional) {
+            return false;
+        }
+    }
+    bool quantized = in->type != FLOAT32, time_major = option(c, 3, 1, 0) != 0;
+    int weights = quantized ? INT8 : FLOAT32, cells = quantized ? INT16 : FLOAT32;
+    int bias = in->type == INT16 ? INT64 : quantized ? INT32 : FLOAT32;
+    uint32_t batch = (uint32_t)dim(in, time_major), inputs = (uint32_t)dim(in, 2), state = (uint32_t)dim(out, 2);
+    if ((in->type != FLOAT32 && in->type != INT8 && in->type != INT16) || out->type != in->type || batch == 0
+        || inputs == 0 || state == 0 || dim(out, 0) != dim(in, 0) || dim(out, 1) != dim(in, 1) || in->count == 0
+        || !is_state(hidden) || !is_state(cell) || !is_matrix(hidden, in->type, batch, state)
+        || !is_matrix(cell, cells, batch, state)
+        || (quantized && (!in->scales || !out->scales || !hidden->scales || !cell->scales || !(cell->scale > 0)))) {
+        return false;
+    }
+    for (unsigned k = 0; k < 4; ++k) { // the gates
+        const tflite_tensor_t *w = &t[LSTM_INPUT_WEIGHTS + k], *u = &t[LSTM_STATE_WEIGHTS + k], *b = &t[LSTM_BIASES + k];
+        if (!is_matrix(w, weights, state, inputs) || !is_matrix(u, weights, state, state)
+            || b->type != bias || b->rank != 1 || b->count != state || (quantized && (!w->scales || !u->scales))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool batch_matmul(call_t *c) {
+    const tflite_tensor_t *x = &c->in[0], *y = &c->in[1], *out = &c->out;
+    int rank = x->rank > y->rank ? x->rank : y->rank;
+    if (!c->has[0] || !c->has[1] || !c->has_out || !has_options(c, BATCH_MATMUL_OPTIONS) || x->rank < 2 || y->rank < 2
+        || rank > 5 || out->rank != rank || y->type != x->type || out->type != x->type
+        || (x->type != FLOAT32 && x->type != INT8 && x->type != INT16) || x->count == 0 || y->count == 0
+        || (x->type != FLOAT32 && (!x->scales || !y->scales || !out->scales))) {
+        return false;
+    }
+    int adj_x = option(c, 0, 1, 0) != 0, adj_y = option(c, 1, 1, 0) != 0;
+    if (dim_from_end(x, adj_x) != dim_from_end(y, !adj_y) || dim_from_end(out, 1) != dim_from_end(x, !adj_x)
+        || dim_from_end(out, 0) != dim_from_end(y, adj_y)) {
+        return false;
+    }
+    for (int i = 2; i < rank; ++i) {
+        int32_t a = dim_from_end(x, i), b = dim_from_end(y, i);
+        if ((a != b && a != 1 && b != 1) || dim_from_end(out, i) != (a == 1 ? b : a)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fill(call_t *c) {
+    if (!is_constant(c, 0, 1) || !c->has[1] || c->in[1].count != 1 || !c->has_out || c->in[1].type != c->out.type
+        || c->in[0].count != c->out.rank) {
+        return false;
+    }
+    for (int i = 0; i < c->out.rank; ++i) {
+        if (constant(&c->in[0], (uint32_t)i) != dim(&c->out, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool fits(call_t *c) {
     switch (c->code) {
         case LOGISTIC: case RELU: case RELU6: case TANH: case FLOOR: case L2_NORMALIZATION: case EXP: case LOG_SOFTMAX:
@@ -602,7 +713,7 @@ static bool fits(call_t *c) {
             return pool(c);
         case CONCATENATION:
             return concatenation(c);
-        case MEAN: case SUM: case REDUCE_MAX: case REDUCE_MIN:
+        case MEAN: case SUM: case REDUCE_MAX: case REDUCE_MIN: case REDUCE_ALL:
             return reduction(c);
         case PAD: case PADV2: case MIRROR_PAD:
             return padding(c);
@@ -644,6 +755,14 @@ static bool fits(call_t *c) {
             return update(c);
         case EMBEDDING_LOOKUP:
             return lookup(c);
+        case SVDF:
+            return svdf(c);
+        case UNIDIRECTIONAL_SEQUENCE_LSTM:
+            return lstm(c);
+        case BATCH_MATMUL:
+            return batch_matmul(c);
+        case FILL:
+            return fill(c);
         case SHAPE:
             return c->has[0] && c->has_out && c->out.count == c->in[0].rank
                 && (c->out.type == INT32 || c->out.type == INT64);

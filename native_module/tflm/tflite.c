@@ -24,11 +24,11 @@ static const struct {
     char name[11];
     char typecode;
     uint8_t bits;
-} types[] = { // by TensorType
+} types[] = { // by TensorType; no bits: TFLM does not know their size
     {"float32", 'f', 32}, {"float16", 0, 16}, {"int32", 'i', 32}, {"uint8", 'B', 8}, {"int64", 'q', 64},
     {"string", 0, 0}, {"bool", '?', 8}, {"int16", 'h', 16}, {"complex64", 0, 64}, {"int8", 'b', 8},
-    {"float64", 'd', 64}, {"complex128", 0, 128}, {"uint64", 'Q', 64}, {"resource", 0, 32}, {"variant", 0, 32},
-    {"uint32", 'I', 32}, {"uint16", 'H', 16}, {"int4", 0, 4}, {"bfloat16", 0, 16},
+    {"float64", 'd', 64}, {"complex128", 0, 128}, {"uint64", 'Q', 64}, {"resource", 0, 32}, {"variant", 0, 0},
+    {"uint32", 'I', 32}, {"uint16", 'H', 16}, {"int4", 0, 4}, {"bfloat16", 0, 0},
 };
 #define TYPES ((int)(sizeof(types) / sizeof(types[0])))
 
@@ -300,11 +300,13 @@ static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_v
         }
     }
     check_options(m, operator);
-    vector(m, operator, OPERATOR_CUSTOM, 1);
+    tflite_vector_t custom = vector(m, operator, OPERATOR_CUSTOM, 1);
     tflite_code_t code;
     tflite_code(m, number(m, operator, OPERATOR_CODE, 4, 0), &code);
     tflite_operator_t op = {operator, in.count, out.count, tensors};
-    return m->bad || tflite_shapes_fit(m, &op, code.builtin) ? NULL : "the shapes or types of its tensors do not fit";
+    bool fits = m->bad || (code.builtin != TFLITE_CUSTOM ? tflite_shapes_fit(m, &op, code.builtin)
+        : tflite_custom_fits(m, &op, code.custom, m->bytes + custom.at, custom.count));
+    return fits ? NULL : "the shapes or types of its tensors, or its options, do not fit";
 }
 
 bool tflite_operand(tflite_t *m, const tflite_operator_t *op, bool output, uint32_t k, tflite_tensor_t *tensor) {
@@ -345,6 +347,12 @@ static const char *check_graph(tflite_t *m, uint32_t graph) {
         if (child(m, at, TENSOR_SPARSITY)) {
             return "a tensor is sparse, which TFLM cannot read";
         }
+        if (types[t.type].bits == 0) {
+            return "a tensor is of a type that TFLM does not have";
+        }
+        if (t.variable && d.count) {
+            return "a variable has constant data";
+        }
         unsigned bytes = types[t.type].bits / 8u;
         if (d.count && (d.count < t.nbytes || ((uintptr_t)m->bytes + d.at) % (bytes > 4 ? 4 : bytes ? bytes : 1))) {
             return "a tensor's data is too short or not aligned";
@@ -378,12 +386,59 @@ static const char *check_graph(tflite_t *m, uint32_t graph) {
 // Operators that run other subgraphs: their options, and the fields of these that are subgraphs.
 enum { IF = 118, WHILE = 119, CALL_ONCE = 129, IF_OPTIONS = 92, WHILE_OPTIONS = 93, CALL_ONCE_OPTIONS = 103 };
 
+// A list of tensors: their subgraph, and where the list is.
+typedef struct {
+    uint32_t graph;
+    tflite_vector_t list;
+} tensors_t;
+
+static bool read_listed(tflite_t *m, tensors_t v, uint32_t i, tflite_tensor_t *t) {
+    int32_t index = i < v.list.count ? integer(m, v.list, i) : -1;
+    if (index >= 0) {
+        read_tensor(m, element(m, vector(m, v.graph, GRAPH_TENSORS, 4), (uint32_t)index), t);
+    }
+    return index >= 0 && !m->bad;
+}
+
+// TFLM copies one to the other as long as the first is.
+static bool all_alike(tflite_t *m, tensors_t a, uint32_t skip, tensors_t b) {
+    for (uint32_t i = 0; i < b.list.count; ++i) {
+        tflite_tensor_t x, y;
+        if (!read_listed(m, a, skip + i, &x) || !read_listed(m, b, i, &y) || x.type != y.type || x.count != y.count) {
+            return false;
+        }
+    }
+    return a.list.count == skip + b.list.count;
+}
+
+static bool is_condition(tflite_t *m, tensors_t v) {
+    tflite_tensor_t t;
+    return read_listed(m, v, 0, &t) && t.typecode == '?' && t.count == 1;
+}
+
+// Whether the tensors of IF and WHILE go with those of the subgraphs that they run.
+static bool call_fits(tflite_t *m, int builtin, uint32_t caller, uint32_t operator, const uint32_t *called) {
+    tensors_t in = {caller, vector(m, operator, OPERATOR_INPUTS, 4)}, out = {caller, vector(m, operator, OPERATOR_OUTPUTS, 4)};
+    tensors_t inputs[2], outputs[2];
+    for (unsigned i = 0; i < 2; ++i) {
+        inputs[i] = (tensors_t) {called[i], vector(m, called[i], GRAPH_INPUTS, 4)};
+        outputs[i] = (tensors_t) {called[i], vector(m, called[i], GRAPH_OUTPUTS, 4)};
+    }
+    if (builtin == IF) {
+        return is_condition(m, in) && all_alike(m, in, 1, inputs[0]) && all_alike(m, in, 1, inputs[1])
+            && all_alike(m, out, 0, outputs[0]) && all_alike(m, out, 0, outputs[1]);
+    }
+    return builtin == CALL_ONCE || (is_condition(m, outputs[0]) && all_alike(m, in, 0, inputs[0])
+        && all_alike(m, in, 0, inputs[1]) && all_alike(m, in, 0, out) && all_alike(m, out, 0, outputs[1]));
+}
+
 // Subgraphs that run each other in a circle would never end. `steps` bounds the work.
 static const char *check_calls(tflite_t *m, uint32_t graph, unsigned depth, unsigned *steps) {
     if (depth > 8 || ++*steps > 1000) {
         return "subgraphs run each other too deeply";
     }
-    tflite_vector_t operators = vector(m, element(m, m->graphs, graph), GRAPH_OPERATORS, 4);
+    uint32_t caller = element(m, m->graphs, graph);
+    tflite_vector_t operators = vector(m, caller, GRAPH_OPERATORS, 4);
     for (uint32_t k = 0; k < operators.count && !m->bad; ++k) {
         uint32_t operator = element(m, operators, k);
         uint32_t code = element(m, m->codes, number(m, operator, OPERATOR_CODE, 4, 0));
@@ -398,15 +453,110 @@ static const char *check_calls(tflite_t *m, uint32_t graph, unsigned depth, unsi
             || type != (builtin == IF ? IF_OPTIONS : builtin == WHILE ? WHILE_OPTIONS : CALL_ONCE_OPTIONS)) {
             return "an operator that runs subgraphs has other options";
         }
+        uint32_t called[2] = {caller, caller};
         for (unsigned id = 0; id < (builtin == CALL_ONCE ? 1u : 2u); ++id) {
-            uint32_t called = number(m, options, id, 4, 0);
-            if (called >= m->graphs.count) {
+            uint32_t index = number(m, options, id, 4, 0);
+            if (index >= m->graphs.count) {
                 return "an operator runs a subgraph that is not there";
             }
-            const char *error = check_calls(m, called, depth + 1, steps);
+            const char *error = check_calls(m, index, depth + 1, steps);
             if (error) {
                 return error;
             }
+            called[id] = element(m, m->graphs, index);
+        }
+        if (!call_fits(m, builtin, caller, operator, called)) {
+            return "an operator's tensors do not go with those of the subgraph that it runs";
+        }
+    }
+    return NULL;
+}
+
+enum { READ_VARIABLE = 143, ASSIGN_VARIABLE = 144, VAR_HANDLE_OPTIONS = 111 };
+enum { HANDLE_CONTAINER, HANDLE_NAME };
+
+// The variable that a READ_VARIABLE or ASSIGN_VARIABLE means: the name in the VAR_HANDLE that makes its handle.
+static tflite_vector_t variable_name(tflite_t *m, uint32_t graph, uint32_t operator) {
+    tflite_vector_t operators = vector(m, graph, GRAPH_OPERATORS, 4), name = {0, 0};
+    tflite_vector_t in = vector(m, operator, OPERATOR_INPUTS, 4);
+    int32_t handle = in.count ? integer(m, in, 0) : -1;
+    for (uint32_t k = 0; k < operators.count && !m->bad; ++k) {
+        uint32_t maker = element(m, operators, k);
+        tflite_code_t code;
+        tflite_code(m, number(m, maker, OPERATOR_CODE, 4, 0), &code);
+        if (contains(m, vector(m, maker, OPERATOR_OUTPUTS, 4), handle)) {
+            if (name.at || code.builtin != TFLITE_VAR_HANDLE) {
+                return (tflite_vector_t) {0, 0};
+            }
+            name = string(m, child(m, maker, OPERATOR_OPTIONS), HANDLE_NAME);
+        }
+    }
+    return name;
+}
+
+// The next READ_VARIABLE or ASSIGN_VARIABLE from operator *k of subgraph *graph on; `size` is what it moves.
+static bool next_access(tflite_t *m, uint32_t *graph, uint32_t *k, tflite_vector_t *name, uint32_t *size) {
+    for (; *graph < m->graphs.count && !m->bad; ++*graph, *k = 0) {
+        uint32_t at = element(m, m->graphs, *graph);
+        tflite_vector_t operators = vector(m, at, GRAPH_OPERATORS, 4);
+        while (*k < operators.count && !m->bad) {
+            uint32_t operator = element(m, operators, (*k)++);
+            tflite_code_t code;
+            tflite_code(m, number(m, operator, OPERATOR_CODE, 4, 0), &code);
+            if (code.builtin != READ_VARIABLE && code.builtin != ASSIGN_VARIABLE) {
+                continue;
+            }
+            bool reads = code.builtin == READ_VARIABLE;
+            tensors_t moved = {at, vector(m, operator, reads ? OPERATOR_OUTPUTS : OPERATOR_INPUTS, 4)};
+            tflite_tensor_t t = {0};
+            *size = read_listed(m, moved, reads ? 0 : 1, &t) ? t.nbytes : ~0u;
+            *name = variable_name(m, at, operator);
+            return true;
+        }
+    }
+    return false;
+}
+
+// TFLM compares the names, and the containers where the first one is there.
+static bool handles_have_names(tflite_t *m) {
+    bool with = false, without = false;
+    for (uint32_t i = 0; i < m->graphs.count; ++i) {
+        tflite_vector_t operators = vector(m, element(m, m->graphs, i), GRAPH_OPERATORS, 4);
+        for (uint32_t k = 0; k < operators.count && !m->bad; ++k) {
+            uint32_t operator = element(m, operators, k), options = child(m, operator, OPERATOR_OPTIONS);
+            tflite_code_t code;
+            tflite_code(m, number(m, operator, OPERATOR_CODE, 4, 0), &code);
+            if (code.builtin != TFLITE_VAR_HANDLE) {
+                continue;
+            }
+            if (options == 0 || number(m, operator, OPERATOR_OPTIONS_TYPE, 1, 0) != VAR_HANDLE_OPTIONS
+                || string(m, options, HANDLE_NAME).at == 0) {
+                return false;
+            }
+            *(string(m, options, HANDLE_CONTAINER).at ? &with : &without) = true;
+        }
+    }
+    return !(with && without);
+}
+
+// TFLM moves as many bytes as the variable's first use has.
+static const char *check_variables(tflite_t *m) {
+    uint32_t graph = 0, k = 0, size;
+    tflite_vector_t name;
+    if (!handles_have_names(m)) {
+        return "a VAR_HANDLE has no name, or only some have a container";
+    }
+    while (next_access(m, &graph, &k, &name, &size)) {
+        if (name.at == 0 || size == ~0u) {
+            return "a variable is read or written whose handle comes from no VAR_HANDLE";
+        }
+        uint32_t first_graph = 0, first_k = 0, first_size;
+        tflite_vector_t first = {0, 0};
+        while (next_access(m, &first_graph, &first_k, &first, &first_size) && first.at
+            && (first.count != name.count || memcmp(m->bytes + first.at, m->bytes + name.at, name.count) != 0)) {
+        }
+        if (first_size != size) {
+            return "a variable is read or written in different sizes";
         }
     }
     return NULL;
@@ -496,6 +646,7 @@ static const char *check_model(tflite_t *m) {
     for (uint32_t i = 0; i < m->graphs.count && !error && !m->bad; ++i) {
         error = check_calls(m, i, 0, &steps);
     }
+    error = error || m->bad ? error : check_variables(m);
     error = error ? error : check_metadata(m, model);
     error = error ? error : check_signatures(m);
     m->tensors = vector(m, m->graph, GRAPH_TENSORS, 4);

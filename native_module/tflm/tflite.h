@@ -90,6 +90,7 @@ bool tflite_operand(tflite_t *m, const tflite_operator_t *op, bool output, uint3
 int tflite_options_type(tflite_t *m, const tflite_operator_t *op);
 int32_t tflite_option(tflite_t *m, const tflite_operator_t *op, unsigned id, unsigned size, int32_t otherwise);
 bool tflite_shapes_fit(tflite_t *m, const tflite_operator_t *op, int code);
+bool tflite_custom_fits(tflite_t *m, const tflite_operator_t *op, const char *name, const uint8_t *options, uint32_t size);
 
 #ifdef __cplusplus
 }

@@ -151,6 +151,7 @@ class Builder:
         outputs: Tensor | Sequence[Tensor],
         version: int = 1,
         custom: str | None = None,
+        custom_options: bytes | None = None,
         **options: Any,
     ) -> Tensor | Sequence[Tensor]:
         """An operator; options by the schema's names in snake case, enumerations as strings."""
@@ -165,6 +166,8 @@ class Builder:
             o.builtinOptions = _options(table, options)
         elif options:
             raise ValueError(f"{code} has no options")
+        if custom_options is not None:
+            o.customOptions = np.frombuffer(custom_options, np.uint8)
         self._graph.operators.append(o)
         return outputs
 

@@ -7,11 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+from flatbuffers import flexbuffers
 from targets import ROOT, Target
 
 from hognose_tools.oracle import Oracle
@@ -117,15 +120,28 @@ def operators(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def build(folder: Path, models: dict[str, Callable]) -> None:
+    for name, make in models.items():
+        b = Builder()
+        (folder / f"{name}.tflite").write_bytes(b.build(*make(b)))
+
+
+@pytest.fixture(scope="module")
+def keepers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keepers")
+    build(folder, KEEPERS)
+    for path in models_of(folder):
+        tflite = path.read_bytes()
+        write(path.with_suffix(""), tflite, random_inputs(tflite))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def made(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that are made for one test each."""
     folder = tmp_path_factory.mktemp("made")
     shutil.copytree(seed, folder, dirs_exist_ok=True)
-    for name, build in MODELS.items():
-        b = Builder()
-        inputs, outputs = build(b)
-        (folder / f"{name}.tflite").write_bytes(b.build(inputs, outputs))
+    build(folder, MODELS)
     return folder
 
 
@@ -183,6 +199,169 @@ def _circle(b: Builder):
     return _branches(b, then=0)
 
 
+def _svdf(b: Builder, quantized: bool):
+    """Two units of two filters each, which remember three inputs."""
+    narrow, wide = ("int8", "int32") if quantized else ("float32", "float32")
+    time = "int16" if quantized else "float32"
+    scales = (0.1, 0.1, 0.01, 0.001, 0.1, 0.2) if quantized else (None,) * 6
+    rng = np.random.default_rng(1)
+
+    def weights(shape: tuple[int, ...], dtype: str, scale: float | None):
+        return b.const(rng.normal(size=shape) * (20 if quantized else 1), dtype, scale=scale)
+
+    x = b.tensor((1, 5), narrow, scale=scales[0])
+    feature, filters = weights((4, 5), narrow, scales[1]), weights((4, 3), time, scales[2])
+    bias, state = weights((2,), wide, scales[3]), b.tensor((1, 12), time, scale=scales[4], variable=True)
+    y = b.tensor((1, 2), narrow, scale=scales[5])
+    b.op("SVDF", [x, feature, filters, bias, state], y, rank=2, fused_activation_function=1)
+    return [x], [y]
+
+
+def _lstm(b: Builder, dtype: str):
+    """Three inputs, four cells, five steps."""
+    quantized = dtype != "float32"
+    cells = "int16" if quantized else "float32"
+    biases = {"float32": "float32", "int8": "int32", "int16": "int64"}[dtype]
+    rng = np.random.default_rng(1)
+
+    def const(shape: tuple[int, ...], kind: str):
+        scale = 0.01 if quantized else None
+        return b.const(rng.normal(size=shape) * (30 if quantized else 1), kind, scale=scale)
+
+    x = b.tensor((1, 5, 3), dtype, scale=0.02 if quantized else None)
+    matrix = "int8" if quantized else "float32"
+    inputs = [x, *(const((4, 3), matrix) for _ in range(4)), *(const((4, 4), matrix) for _ in range(4))]
+    inputs += [None] * 3 + [const((4,), biases) for _ in range(4)] + [None] * 2
+    inputs.append(b.tensor((1, 4), dtype, scale=2**-7 if quantized else None, variable=True))
+    inputs.append(b.tensor((1, 4), cells, scale=2**-11 if quantized else None, variable=True))
+    y = b.tensor((1, 5, 4), dtype, scale=2**-7 if quantized else None)
+    b.op(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        inputs + [None] * 4,
+        y,
+        fused_activation_function="TANH",
+        cell_clip=0.0,
+        proj_clip=0.0,
+        time_major=False,
+    )
+    return [x], [y]
+
+
+def _counting(b: Builder):
+    """WHILE x < 100: x = x + 7, after a CALL_ONCE that sets a variable."""
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("CALL_ONCE", [], [], init_subgraph_index=3)
+    b.op("WHILE", [x], y, cond_subgraph_index=1, body_subgraph_index=2)
+    b.end_subgraph([x], [y])
+    x, more = b.tensor((1,)), b.tensor((1,), "bool")
+    b.op("LESS", [x, b.const(np.float32([100]))], more)
+    b.end_subgraph([x], [more])
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("ADD", [x, b.const(np.float32([7]))], y)
+    b.end_subgraph([x], [y])
+    handle = b.tensor((), "resource")
+    b.op("VAR_HANDLE", [], handle, container=b"", shared_name=b"v")
+    b.op("ASSIGN_VARIABLE", [handle, b.const(np.float32([7]))], [])
+    return [], []
+
+
+def _products(b: Builder):
+    """A batch of products, filled up."""
+    x, y, z = b.tensor((2, 3, 4)), b.tensor((2, 3, 5)), b.tensor((2, 3, 5))
+    b.op("BATCH_MATMUL", [x, b.const(np.ones((1, 4, 5), np.float32))], y, adj_x=False, adj_y=False)
+    sevens = b.tensor((2, 3, 5))
+    b.op("FILL", [b.const(np.int32([2, 3, 5])), b.const(np.float32(7))], sevens)
+    b.op("ADD", [y, sevens], z)
+    return [x], [z]
+
+
+DETECTION: dict[str, int | float | bool] = {
+    "max_detections": 3, "max_classes_per_detection": 1, "detections_per_class": 5, "use_regular_nms": False,
+    "nms_score_threshold": 0.0, "nms_iou_threshold": 0.5, "num_classes": 2,
+    "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0,
+}  # fmt: skip
+
+
+def _detection(b: Builder, **changed: int | float | bool):
+    """Boxes around objects."""
+    options = flexbuffers.Builder()
+    with options.Map():
+        for key, value in (DETECTION | changed).items():
+            options.Key(key)
+            {bool: options.Bool, int: options.Int, float: options.Float}[type(value)](value)
+    boxes, scores = b.tensor((1, 6, 4)), b.tensor((1, 6, 3))
+    anchors = b.const(np.random.default_rng(1).uniform(0.1, 1, (6, 4)).astype(np.float32))
+    outputs = [b.tensor(shape) for shape in ((1, 3, 4), (1, 3), (1, 3), (1,))]
+    b.op(
+        "CUSTOM",
+        [boxes, scores, anchors],
+        outputs,
+        custom="TFLite_Detection_PostProcess",
+        custom_options=bytes(options.Finish()),
+    )
+    return [boxes, scores], outputs
+
+
+def _buffer(b: Builder):
+    """The last four frames of four numbers."""
+    options = flexbuffers.Builder()
+    with options.Map():
+        options.Key("cycles_max")
+        options.Int(1)
+    x, y = b.tensor((1, 1, 1, 4), "int8", scale=1.0), b.tensor((1, 4, 1, 4), "int8", scale=1.0)
+    b.op("CUSTOM", [x], y, custom="CIRCULAR_BUFFER", custom_options=bytes(options.Finish()))
+    return [x], [y]
+
+
+# Operators with a state, subgraphs or options of their own, which TFLM checks least.
+KEEPERS = {
+    "svdf_float32": partial(_svdf, quantized=False),
+    "svdf_int8": partial(_svdf, quantized=True),
+    **{f"lstm_{dtype}": partial(_lstm, dtype=dtype) for dtype in ("float32", "int8", "int16")},
+    "counting": _counting,
+    "products": _products,
+    "detection": _detection,
+    "detection_regular": partial(_detection, use_regular_nms=True),
+    "buffer": _buffer,
+}
+
+
+def _sizes(b: Builder):
+    """A variable of one number is read as two."""
+    handle, x, y = b.tensor((), "resource"), b.tensor((1,)), b.tensor((2,))
+    b.op("VAR_HANDLE", [], handle, container=b"", shared_name=b"v")
+    b.op("ASSIGN_VARIABLE", [handle, x], [])
+    b.op("READ_VARIABLE", [handle], y)
+    return [x], [y]
+
+
+def _narrow(b: Builder):
+    """A branch with room for one number is given two."""
+    condition, x, y = b.tensor((1,), "bool"), b.tensor((2,)), b.tensor((2,))
+    b.op("IF", [condition, x], y, then_subgraph_index=1, else_subgraph_index=1)
+    b.end_subgraph([condition, x], [y])
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("RELU", [x], y)
+    return [x], [y]
+
+
+def _few_cells(b: Builder):
+    """An LSTM whose cell state is too small."""
+    inputs, outputs = _lstm(b, "float32")
+    cell = b._graph.operators[-1].inputs[19]
+    b._graph.tensors[cell].shape = np.int32([1, 3])
+    return inputs, outputs
+
+
+# What TFLM would run beyond some buffer's end.
+WRONG = {
+    "sizes": _sizes,
+    "narrow": _narrow,
+    "few_cells": _few_cells,
+    "many_detections": partial(_detection, max_detections=5),
+    "no_class": partial(_detection, num_classes=0),
+}
+
 MODELS = {
     "numbers": _numbers,
     "unsupported": _unsupported,
@@ -207,6 +386,16 @@ def test_published(published: Path, test: str) -> None:
 
 def test_every_operator(operators: Path) -> None:
     run_test(operators, "bytes_are_tflms")
+
+
+@pytest.mark.parametrize("test", ["bytes_are_tflms", "lite_is_tflm", "arenas", "dropped_interpreters"])
+def test_keepers(keepers: Path, test: str) -> None:
+    run_test(keepers, test)
+
+
+def test_wrong_models(tmp_path: Path) -> None:
+    build(tmp_path, WRONG)
+    run_test(tmp_path, "wrong")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +448,7 @@ def _build(folder: Path, flags: list[str]) -> Path:
         (["gcc", "-std=c11"], WHEEL / "stress.c"),
         (["gcc", "-std=c99"], TFLM / "tflite.c"),
         (["gcc", "-std=c99"], TFLM / "shapes.c"),
+        (["gcc", "-std=c99"], TFLM / "custom.c"),
         (["g++", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"], TFLM / "shim.cpp"),
     ):
         objects.append(folder / f"{source.stem}.o")
@@ -317,13 +507,16 @@ def test_small_arenas(sanitized, valgrind, seed: Path, published: Path) -> None:
     stress(valgrind, "memory", *models_of(seed), *models_of(published, "hello*"))
 
 
-def test_damaged_files(sanitized, valgrind, seed: Path, published: Path) -> None:
+def test_damaged_files(sanitized, valgrind, seed: Path, published: Path, keepers: Path) -> None:
+    """HOGNOSE_MUTATIONS: their number."""
     small = [*models_of(seed), *models_of(published, "hello*")]
-    report = stress(sanitized, "damage", DAMAGED, 1, *small)
-    refused, ran = (int(re.search(rf"(\d+) {words}", report)[1]) for words in ("refused by the check", "ran"))
-    assert refused > DAMAGED / 4 and ran > DAMAGED / 20, report
+    for models in (small, models_of(keepers)):
+        report = stress(sanitized, "damage", DAMAGED, 1, *models)
+        words = ("refused by the check", "ran")
+        refused, ran = (int(re.search(rf"(\d+) {w}", report)[1]) for w in words)
+        assert refused > DAMAGED / 4 and ran > DAMAGED / 20, report
+        stress(valgrind, "damage", DAMAGED // 10, 3, *models)
     stress(sanitized, "damage", 500, 2, *models_of(published))
-    stress(valgrind, "damage", DAMAGED // 10, 3, *small)
 
 
 # --- Firmware --------------------------------------------------------------------------------------------
@@ -337,7 +530,10 @@ def test_shim_compiles_for_the_rp2040(tmp_path: Path) -> None:
     flags += [f"-I{ROOT / '.build' / 'tflm-wheel'}"]
     cxx = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-DTF_LITE_STATIC_MEMORY"]
     objects = []
-    for source, extra in (("tflite.c", ["-std=c99"]), ("shapes.c", ["-std=c99"]), ("shim.cpp", cxx)):
+    for source, extra in (
+        *((f"{c}.c", ["-std=c99"]) for c in ("tflite", "shapes", "custom")),
+        ("shim.cpp", cxx),
+    ):
         objects.append(tmp_path / f"{source}.o")
         compiler = "arm-none-eabi-g++" if source.endswith("cpp") else "arm-none-eabi-gcc"
         subprocess.run([compiler, *flags, *extra, "-c", TFLM / source, "-o", objects[-1]], check=True)
@@ -372,3 +568,50 @@ def test_tflm_dir_is_explained(tmp_path: Path, fragment: str, missing: str) -> N
     assert (
         f"TFLM_DIR={tmp_path}" in words and "libtensorflow-microlite.a" in words and "processor" in words
     ), words
+
+
+ARM_LIBRARY = """
+.cpu cortex-m4
+.syntax unified
+.globl _ZN6tflite5micro16MicroInterpreter15AllocateTensorsEv
+.thumb_func
+_ZN6tflite5micro16MicroInterpreter15AllocateTensorsEv: bx lr
+"""
+
+
+def firmware(board: str, folder: Path, **environment: str) -> str:
+    """What `make firmware` says when it cannot."""
+    script = ROOT / "native_module" / "micropython" / "firmware.sh"
+    hidden = {"IDF_PATH", "MICROPYTHON_DIR", "TFLM_DIR", "TFLM_LIB"}
+    environment |= {k: v for k, v in os.environ.items() if k not in hidden}
+    done = subprocess.run(
+        [script, board, folder / "build"], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stdout
+    return " ".join(done.stdout.split())
+
+
+def test_firmware_says_what_is_missing(tmp_path: Path) -> None:
+    if shutil.which("cmake") is None or shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("cmake or arm-none-eabi-gcc is not installed")
+    assert "BOARD=RPI_PICO" in firmware("", tmp_path)
+    assert "RPI_PICO2 " in firmware("PICO", tmp_path)  # the list of boards
+    assert "MICROPYTHON_DIR" in firmware("RPI_PICO_W", tmp_path)
+    words = firmware("ESP32_GENERIC_S3", tmp_path)
+    assert "IDF_PATH" in words and "export.sh" in words and "MICROPYTHON_DIR" in words, words
+    words = firmware("RPI_PICO", tmp_path, TFLM_DIR=str(tmp_path))
+    assert "no TFLM headers" in words and "libtensorflow-microlite.a" in words, words
+
+
+def test_firmware_wants_tflm_for_its_processor(tmp_path: Path) -> None:
+    """The RP2040's build stops where TFLM is this computer's, or a larger Cortex-M's."""
+    if shutil.which("cmake") is None or shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("cmake or arm-none-eabi-gcc is not installed")
+    words = firmware("RPI_PICO", tmp_path, TFLM_DIR=str(ROOT / ".build" / "tflm-wheel"))
+    assert "no libtensorflow-microlite.a that was built for this board's processor" in words, words
+    shutil.copytree(ROOT / ".build" / "tflm-wheel" / "tensorflow", tmp_path / "tensorflow")
+    (tmp_path / "m4.s").write_text(ARM_LIBRARY)
+    subprocess.run(["arm-none-eabi-gcc", "-c", "m4.s"], cwd=tmp_path, check=True)
+    subprocess.run(["arm-none-eabi-ar", "rc", "libtensorflow-microlite.a", "m4.o"], cwd=tmp_path, check=True)
+    words = firmware("RPI_PICO", tmp_path, TFLM_DIR=str(tmp_path))
+    assert "built for Arm v7E-M" in words and "TARGET_ARCH=cortex-m0plus" in words, words

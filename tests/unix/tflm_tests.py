@@ -260,6 +260,17 @@ def test_subgraphs(folder):
     raises(ValueError, ["too deeply"], tflm.Interpreter, read(folder + "/circle.tflite"))
 
 
+def test_wrong(folder):
+    """Models that are well-formed, but whose operands do not go together."""
+    words = {"sizes": "different sizes", "narrow": "subgraph that it runs"}
+    count = 0
+    for stem in models(folder):
+        expected = words.get(stem.split("/")[-1], "do not fit")
+        raises(ValueError, [expected], tflm.Interpreter, read(stem + ".tflite"))
+        count += 1
+    assert count >= 5
+
+
 def test_profile(folder):
     for stem in models(folder):
         i = tflm.Interpreter(read(stem + ".tflite"))

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 EMULATOR = ROOT / "tests" / "rp2040"
 BUILD = ROOT / ".build" / "rp2040"
 STOCK = BUILD / "stock" / "firmware.bin"
-USERMOD = BUILD / "usermod" / "firmware.bin"
+USERMOD = BUILD / "usermod" / "firmware.uf2"
 ROM = BUILD / "rom.bin"
 MODULE = ROOT / ".build" / "natmod" / "armv6m_6.3" / "_hognose.mpy"
 
