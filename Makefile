@@ -42,7 +42,7 @@ test: lint typings $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 
-bench: $(BUILD)/.extension unix
+bench: $(BUILD)/.extension unix unix-tflm
 	@PYTHONPATH=tests/qemu $(PYTHON) tests/bench.py
 
 unix: $(UNIX) $(UNIX_STOCK)

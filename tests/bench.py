@@ -7,7 +7,9 @@ A table stands between `<!-- NAME -->` and `<!-- /NAME -->`, so that the page sh
 
 import os
 import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import qemu
 from hognose_tools import files
 from hognose_tools.bench import bench
 from hognose_tools.compiler import Compiled, compile_tflite
+from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
 from hognose_tools.ops import markdown as operators_table
 from hognose_tools.oracle import Oracle
@@ -25,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "native_module" / "README.md"
 MODELS = Path(os.environ.get("HOGNOSE_MODELS", ROOT.parent / "shared" / "models"))
 NATMOD = ROOT / ".build" / "natmod"
+UNIX_TFLM = ROOT / ".build" / "unix-tflm" / "micropython"
 
 
 def sizes() -> list[str]:
@@ -100,6 +104,80 @@ def instructions_table() -> list[str]:
     return rows
 
 
+# Prints the RAM of a model whose file lies elsewhere, and runs it.
+INVOKE = """
+import gc, sys
+from hognose import Model
+model = Model(open(sys.argv[1], "rb").read(), engine=sys.argv[2])
+ram = model.ram
+model.predict([[0.5] * t.size for t in model._inputs])
+gc.collect()
+gc.disable()
+for _ in range(int(sys.argv[3])):
+    model.invoke()
+print(ram)
+"""
+
+
+def engines() -> list[str]:
+    """Native engine and TFLM in the same MicroPython, on the same models."""
+    rows = [
+        "| model | .hog | .tflite, stripped | | RAM | TFLM's | | instructions | TFLM's | |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for path, c in _packed():
+        contents = {"native": c.hog, "tflm": strip(files.read(path))}
+        figures = [[len(b), *_invoke(b, engine)] for engine, b in contents.items()]
+        cells = [f"{a:,} | {b:,} | {a / b:.2f}" for a, b in zip(*figures, strict=True)]
+        rows.append(f"| {path.stem} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def _invoke(model: bytes, engine: str) -> tuple[int, int]:
+    """Bytes of RAM, and instructions of one more invocation, to three digits."""
+    with tempfile.TemporaryDirectory() as folder:
+        script, content = Path(folder) / "invoke.py", Path(folder) / "model"
+        script.write_text(INVOKE)
+        content.write_bytes(model)
+        ram, counts = 0, []
+        for times in (2, 3):
+            run = [UNIX_TFLM, "-X", "heapsize=8m", script, content, engine, str(times)]
+            done = subprocess.run(
+                ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *run],
+                env={**os.environ, "MICROPYPATH": str(ROOT / "device_lib")},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            ram = int(done.stdout)
+            counts.append(int(re.findall(r"Collected : (\d+)", done.stderr)[0]))
+    return ram, int(float(f"{counts[1] - counts[0]:.3g}"))
+
+
+def code() -> list[str]:
+    """Sizes of code and constants on x86-64, in bytes."""
+    objects = ROOT / ".build" / "unix-tflm" / ROOT.relative_to("/") / "native_module"
+    runtime = re.findall(
+        r"\S+_runtime\.so", (ROOT / ".build/tflm-wheel/libtensorflow-microlite.a").read_text()
+    )
+    tflm = subprocess.run(["size", "-A", *runtime], check=True, capture_output=True, text=True).stdout
+    whole = sum(int(n) for n in re.findall(r"^\.(?:text|rodata) +(\d+)", tflm, re.MULTILINE))
+
+    def text(*patterns: str) -> int:
+        paths = [p for pattern in patterns for p in objects.glob(pattern)]
+        lines = subprocess.run(["size", *paths], check=True, capture_output=True, text=True).stdout
+        return sum(int(line.split()[0]) for line in lines.splitlines()[1:])
+
+    checks = ("tflm/tflite.o", "tflm/shapes.o", "tflm/custom.o")
+    return [
+        "| | native | TFLM |",
+        "|---|--:|--:|",
+        f"| engine, all operators | {text('engine/**/*.o'):,} | {whole:,} |",
+        f"| check of the file | in the engine | {text(*checks):,} |",
+        f"| binding | {text('micropython/*.o'):,} | {text('tflm/modtflm.o', 'tflm/shim.o'):,} |",
+    ]
+
+
 def _packed() -> Iterator[tuple[Path, Compiled]]:
     for path in sorted(MODELS.glob("*.tflite")):
         try:
@@ -117,6 +195,8 @@ def main() -> int:
         "sizes": sizes(),
         "modules": modules(),
         "cycles": cycles(),
+        "engines": engines(),
+        "code": code(),
         "instructions": instructions_table(),
         "operators": operators_table(),
     }.items():
