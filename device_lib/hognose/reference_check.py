@@ -13,7 +13,7 @@ from .reference_math import MAX_FLOAT
 LIMIT = 0x80000000  # of the arena and of a file; the bit of a ref that says "in DATA"
 _NONE = 0xFFFFFFFF
 _MAX_LOOPS = 6
-_OVERLAP = "output or scratch overlap each other or the input"
+_OVERLAP = "tensors overlap"
 
 CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, MUL, MEAN, MOVE = range(1, 9)
 FILL, SOFTMAX, LUT, QUANTIZE, DEQUANTIZE, CLAMP, LOGISTIC, TANH = range(9, 17)
@@ -66,7 +66,7 @@ class CheckedFile:
         if zero != 0:
             raise ValueError("a reserved field is not 0")
         if not (1 <= inputs <= 64 and 1 <= outputs <= 64):
-            raise ValueError("the number of inputs or outputs is not 1 to 64")
+            raise ValueError("not 1 to 64 inputs and outputs")
         at = plan + 8
         for _ in range(inputs + outputs):
             if end - at < 16 or end - at < 16 + 4 * file[at + 5]:
@@ -84,7 +84,7 @@ class CheckedFile:
             except ValueError as e:
                 raise ValueError("operator %d: %s" % (i, e.args[0]))
         if at != end:
-            raise ValueError("the plan goes on behind its last operator")
+            raise ValueError("the plan is too long")
 
     def _check_io(self, io):
         if io.dtype not in SIZES:
@@ -94,9 +94,9 @@ class CheckedFile:
         if io.size == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(io.ref, io.nbytes(), min(4, SIZES[io.dtype])):
-            raise ValueError("an input or output of the model is outside the arena or misaligned")
+            raise ValueError("an input or output of the model is misplaced")
         if not (0 <= io.scale <= MAX_FLOAT and -128 <= io.zero_point <= (255 if io.dtype == "B" else 127)):
-            raise ValueError("a scale or zero point of the model's inputs or outputs is out of range")
+            raise ValueError("scale or zero point of an input or output out of range")
 
     def _check_operator(self, at, end):
         """Validates the record at `at` and returns its length."""
@@ -160,9 +160,9 @@ class CheckedFile:
 
     def _check_tensors(self, in_, in_size, in_align, out, out_size, out_align, in_place=False):
         if not self._in_arena(in_, in_size, in_align):
-            raise ValueError("input ends outside the arena or is misaligned")
+            raise ValueError("input misplaced")
         if not self._in_arena(out, out_size, out_align):
-            raise ValueError("output ends outside the arena or is misaligned")
+            raise ValueError("output misplaced")
         if overlap(in_, in_size, out, out_size) and not (in_place and in_ == out):
             raise ValueError(_OVERLAP)
 
@@ -186,13 +186,13 @@ class CheckedFile:
         in_place = code == CONV and scratch != _NONE and block == out_c and pixels
         self._check_tensors(in_, in_size, size, out, out_size, size, in_place)
         if not self._in_data(weights, patch * out_c, size):
-            raise ValueError("weights end outside the file or are misaligned")
+            raise ValueError("weights misplaced")
         align = size
         if block:
             if kind != "b":
                 raise ValueError("unknown type")
             if block > out_h if code == DEPTHWISE else block % 2 or block > out_c // groups:
-                raise ValueError("block of channels or rows out of range")
+                raise ValueError("block out of range")
             end = (weights ^ LIMIT) + patch * out_c
             for i in range(weights ^ LIMIT, end, 256):
                 if b"\x80" in bytes(self.data[i : min(i + 256, end)]):
@@ -204,7 +204,7 @@ class CheckedFile:
                 patch = 8 * quads + block // 2 * (16 * quads + 24)
         if scratch != _NONE:
             if not self._in_arena(scratch, patch, align):
-                raise ValueError("scratch ends outside the arena or is misaligned")
+                raise ValueError("scratch misplaced")
             if overlap(in_, in_size, scratch, patch) or overlap(out, out_size, scratch, patch):
                 raise ValueError(_OVERLAP)
         elif code == CONV and kind == "b":
@@ -219,9 +219,9 @@ class CheckedFile:
 
     def _check_conv_params(self, kind, params, out_c, scales):
         if scales not in ((1, out_c) if kind == "b" else (0,)):
-            raise ValueError("multipliers are neither one nor one for each channel")
+            raise ValueError("neither one multiplier nor one for each channel")
         if not self._in_data(params, 4 * (out_c + scales) + scales, 4):
-            raise ValueError("parameters end outside the file or are misaligned")
+            raise ValueError("parameters misplaced")
         at = (params ^ LIMIT) + 4 * out_c
         for i in range(scales):
             multiplier = struct.unpack_from("<i", self.data, at + 4 * i)[0]
@@ -281,11 +281,11 @@ class CheckedFile:
         if not loops or n == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(out, n * out_size, min(4, out_size)):
-            raise ValueError("output ends outside the arena or is misaligned")
+            raise ValueError("output misplaced")
         for ref, size, second in ((in1, size1, False), (in2, size2, True)):
             extent = self._extent(ref, loops, second, size, size)
             if extent is None:
-                raise ValueError("input ends outside the arena or the file, or is misaligned")
+                raise ValueError("operand misplaced")
             if (
                 not ref & LIMIT
                 and overlap(extent[0], extent[1], out, n * out_size)
@@ -310,10 +310,10 @@ class CheckedFile:
         if every == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(out, kept * out_size, min(4, out_size)):
-            raise ValueError("output ends outside the arena or is misaligned")
+            raise ValueError("output misplaced")
         extent = self._extent(in_, loops, False, size, size)
         if in_ & LIMIT or every > self.arena_size // size or extent is None:
-            raise ValueError("input ends outside the arena or is misaligned")
+            raise ValueError("input misplaced")
         if overlap(extent[0], extent[1], out, kept * out_size):
             raise ValueError(_OVERLAP)
 
@@ -324,10 +324,10 @@ class CheckedFile:
             raise ValueError("a size is 0")
         place = self._extent(out, loops, True, 1, run)
         if out & LIMIT or size > self.arena_size or place is None:
-            raise ValueError("output ends outside the arena or is misaligned")
+            raise ValueError("output misplaced")
         source = self._extent(in_, loops, False, 1, run)
         if source is None:
-            raise ValueError("input ends outside the arena or the file, or is misaligned")
+            raise ValueError("operand misplaced")
         if overlap(source[0], source[1], place[0], place[1]):
             raise ValueError(_OVERLAP)
 
@@ -338,7 +338,7 @@ class CheckedFile:
         if count == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(out, count * size, size):
-            raise ValueError("output ends outside the arena or is misaligned")
+            raise ValueError("output misplaced")
 
     def check_elements(self, in_, in_size, out, out_size, count):
         if count == 0:
@@ -348,14 +348,14 @@ class CheckedFile:
     def _check_softmax(self, op, loops):
         kind, in_, out, rows, depth, table, entries = op[1:8]
         if kind == "b" and not self._in_data(table, 4 * entries, 4):
-            raise ValueError("table ends outside the file or is misaligned")
+            raise ValueError("table misplaced")
         size = 1 if kind == "b" else 4
         self.check_elements(in_, size, out, size, rows * depth)
 
     def _check_lut(self, op, loops):
         _, _, in_, out, count, table = op
         if not self._in_data(table, 256, 1):
-            raise ValueError("table ends outside the file or is misaligned")
+            raise ValueError("table misplaced")
         self.check_elements(in_, 1, out, 1, count)
 
     def _check_quantize(self, op, loops):
@@ -406,7 +406,7 @@ def _check_header(file):
     if crc32(file[16:]) != crc:
         raise ValueError("the checksum is wrong: the file is damaged")
     if sections > 16 or length < HEADER_SIZE + sections * ENTRY_SIZE:
-        raise ValueError("the section table ends outside the file")
+        raise ValueError("the section table is misplaced")
     if features & ~15:
         raise ValueError("the file needs a newer engine")
     if arena_size >= LIMIT:
@@ -427,7 +427,7 @@ def _check_sections(file):
             or offset + length > len(file)
             or offset % (16 if tag == b"DATA" else 4)
         ):
-            raise ValueError("a section is unknown, there twice, misaligned or outside the file")
+            raise ValueError("a section is unknown, there twice or misplaced")
         for _, at, size in table[:i]:
             if overlap(offset, length, at, size):
                 raise ValueError("sections overlap")

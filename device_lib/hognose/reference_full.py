@@ -81,7 +81,7 @@ def _check_combine(file, op, loops):
     size1 = 1 if function == SELECT else size
     out_size = 1 if function >= EQUAL else size
     if size1 < out_size and in1 == out:
-        raise ValueError("output or scratch overlap each other or the input")
+        raise ValueError("tensors overlap")
     file.check_operands(in1, in2, out, loops, size1, size, out_size)
     if kind in "bh":
         if left_shift > 30:

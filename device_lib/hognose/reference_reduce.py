@@ -91,7 +91,7 @@ def _check_normalize(file, op, loops):
         raise ValueError("unknown function, or not of this type")
     if kind == "b" and function == _LOG_SOFTMAX:
         if not file._in_data(table, 4 * entries, 4):
-            raise ValueError("table ends outside the file or is misaligned")
+            raise ValueError("table misplaced")
         check_multiplier(m, shift)
         check_multiplier(reverse, reverse_shift)
     file.check_elements(in_, SIZES[kind], out, SIZES[kind], rows * depth)
@@ -306,11 +306,11 @@ def _check_gather(file, op, loops):
 
 def _check_copy(file, in_, size, indices, count, out, out_size):
     if not _in_either(file, in_, size, 1) or not _in_either(file, indices, count * 4, 4):
-        raise ValueError("input ends outside the arena or the file, or is misaligned")
+        raise ValueError("operand misplaced")
     if not file._in_arena(out, out_size, 1):
-        raise ValueError("output ends outside the arena or is misaligned")
+        raise ValueError("output misplaced")
     if overlap(in_, size, out, out_size) or overlap(indices, count * 4, out, out_size):
-        raise ValueError("output or scratch overlap each other or the input")
+        raise ValueError("tensors overlap")
 
 
 def _check_update(file, op, loops):

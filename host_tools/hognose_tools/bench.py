@@ -88,7 +88,7 @@ def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, A
         "arena": found["arena"],
         "heap": found["heap"],
         "load_cycles" if emulated else "load_microseconds": found["load"],
-        "module_bytes": pico.MODULE.stat().st_size if emulated else None,
+        "module_bytes": pico.module(model.needs_full).stat().st_size if emulated else None,
     }
     if "layers" in found:
         facts["layers"] = [

@@ -13,9 +13,7 @@ from . import files
 from .compiler.records import TYPECODE
 from .errors import UserError
 
-NUMPY: dict[str, np.dtype] = {
-    code: np.dtype(name).newbyteorder("<") for name, code in TYPECODE.items()
-}
+NUMPY: dict[str, np.dtype] = {code: np.dtype(name).newbyteorder("<") for name, code in TYPECODE.items()}
 
 
 @dataclass

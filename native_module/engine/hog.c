@@ -34,36 +34,36 @@
     X(CHECKSUM, "the checksum is wrong: the file is damaged") \
     X(FEATURES, NEEDS) \
     X(ARENA, "the arena is 2 GB or larger") \
-    X(SECTIONS, "the section table ends outside the file") \
-    X(SECTION, "a section is unknown, there twice, misaligned or outside the file") \
+    X(SECTIONS, "the section table is misplaced") \
+    X(SECTION, "a section is unknown, there twice or misplaced") \
     X(SECTION_OVERLAP, "sections overlap") \
     X(SECTION_MISSING, "a section is missing") \
     X(PLAN, "the plan is cut short") \
-    X(PLAN_END, "the plan goes on behind its last operator") \
-    X(IO_COUNT, "the number of inputs or outputs is not 1 to 64") \
-    X(IO, "an input or output of the model is outside the arena or misaligned") \
-    X(IO_SCALE, "a scale or zero point of the model's inputs or outputs is out of range") \
+    X(PLAN_END, "the plan is too long") \
+    X(IO_COUNT, "not 1 to 64 inputs and outputs") \
+    X(IO, "an input or output of the model is misplaced") \
+    X(IO_SCALE, "scale or zero point of an input or output out of range") \
     X(OPERATOR, "unknown operator") \
     X(TYPE, "unknown type") \
     X(RECORD, "the record's length is wrong") \
     X(LOOPS, "too many loops") \
     X(RESERVED, "a reserved field is not 0") \
     X(ZERO, "a size is 0") \
-    X(INPUT, "input ends outside the arena or is misaligned") \
-    X(OPERAND, "input ends outside the arena or the file, or is misaligned") \
-    X(OUTPUT, "output ends outside the arena or is misaligned") \
-    X(WEIGHTS, "weights end outside the file or are misaligned") \
-    X(PARAMS, "parameters end outside the file or are misaligned") \
-    X(TABLE, "table ends outside the file or is misaligned") \
-    X(SCRATCH, "scratch ends outside the arena or is misaligned") \
+    X(INPUT, "input misplaced") \
+    X(OPERAND, "operand misplaced") \
+    X(OUTPUT, "output misplaced") \
+    X(WEIGHTS, "weights misplaced") \
+    X(PARAMS, "parameters misplaced") \
+    X(TABLE, "table misplaced") \
+    X(SCRATCH, "scratch misplaced") \
     X(NO_SCRATCH, "patches need scratch") \
-    X(OVERLAP, "output or scratch overlap each other or the input") \
+    X(OVERLAP, "tensors overlap") \
     X(GROUPS, "groups do not divide the channels") \
     X(WINDOW, "window too large") \
-    X(BLOCK, "block of channels or rows out of range") \
+    X(BLOCK, "block out of range") \
     X(BLOCK_WEIGHTS, "a weight is -128 where it must not be") \
     X(EMPTY_WINDOW, "window outside the input") \
-    X(SCALES, "multipliers are neither one nor one for each channel") \
+    X(SCALES, "neither one multiplier nor one for each channel") \
     X(MULTIPLIER, "multiplier or shift out of range") \
     X(ZERO_POINT, "zero point out of range") \
     X(CLAMP, "clamp out of range or empty") \
@@ -100,7 +100,7 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 #define IS_QUANTIZED(type) ((type) == HOG_INT8 || (type) == HOG_INT16)
 #else
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32)
-#define LAST_CODE (HOG_TANH)
+#define LAST_CODE (HOG_DEQUANTIZE)
 #define ALIGNMENT(size) (size)
 #define IS_QUANTIZED(type) ((type) == HOG_INT8)
 #endif
@@ -132,7 +132,7 @@ static bool is_multiplier(int32_t multiplier, int32_t shift) {
 }
 
 static error_t check_clamp(uint8_t type, const hog_clamp_t *c) {
-    if (type == HOG_FLOAT32) {
+    if (hog_is_float(type)) {
         return c->f.min <= c->f.max ? E_OK : E_CLAMP;
     }
     #if HOG_FULL
@@ -204,10 +204,7 @@ static bool is_contiguous(const hog_conv_t *c) {
 static error_t check_conv_params(const hog_t *h, const hog_conv_t *c) {
     uint32_t scales = c->scales;
     uint32_t words = c->out_c + scales; // out_c is less than the arena
-    if (scales != 1 && scales != c->out_c && c->op.type == HOG_INT8) {
-        return E_SCALES;
-    }
-    if (scales != 0 && c->op.type == HOG_FLOAT32) {
+    if (hog_is_float(c->op.type) ? scales != 0 : scales != 1 && scales != c->out_c) {
         return E_SCALES;
     }
     if (words >= LIMIT / 4 || !in_data(h, c->params, words * 4 + scales, 4)) {
@@ -737,10 +734,10 @@ static const uint8_t record_size[] = {
     [HOG_LUT] = sizeof(hog_lut_t),
     [HOG_QUANTIZE] = sizeof(hog_quantize_t),
     [HOG_DEQUANTIZE] = sizeof(hog_quantize_t),
+    #if HOG_FULL
     [HOG_CLAMP] = sizeof(hog_unary_t),
     [HOG_LOGISTIC] = sizeof(hog_unary_t),
     [HOG_TANH] = sizeof(hog_unary_t),
-    #if HOG_FULL
     [HOG_COMBINE] = sizeof(hog_binary_t),
     [HOG_APPLY] = sizeof(hog_apply_t),
     [HOG_RESCALE] = sizeof(hog_rescale_t),
@@ -781,19 +778,17 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     if (size != record_size[code] + loops * sizeof(hog_loop_t)) {
         return E_RECORD;
     }
-    bool is_int8_type = op->type == HOG_INT8;
-    #if HOG_FULL
     if (code > HOG_TANH || code == HOG_MOVE || code == HOG_FILL) {
         if (!is_type(op->type)) {
             return E_TYPE;
         }
-    } else
-    #endif
-    if ((!is_int8_type && op->type != HOG_FLOAT32) || (HOG_LUT <= code && is_int8_type != (code < HOG_CLAMP))) {
+    } else if (op->type == HOG_INT8 ? code >= HOG_CLAMP : !hog_is_float(op->type) || (HOG_LUT <= code && code < HOG_CLAMP)) {
         return E_TYPE;
     }
     const hog_lut_t *lut = record;
+    #if HOG_FULL
     const hog_unary_t *unary = record;
+    #endif
     switch (code) {
         case HOG_CONV:
         case HOG_DEPTHWISE:
@@ -817,9 +812,14 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
         case HOG_QUANTIZE:
         case HOG_DEQUANTIZE:
             return check_quantize(h, record);
-        case HOG_LUT:
-            return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
         #if HOG_FULL
+        case HOG_CLAMP:
+        case HOG_LOGISTIC:
+        case HOG_TANH:
+            if (code == HOG_CLAMP && !(unary->min <= unary->max)) {
+                return E_CLAMP;
+            }
+            return check_elements(h, record, unary->count, 4, 4);
         case HOG_APPLY:
             return check_apply(h, record);
         case HOG_RESCALE:
@@ -836,10 +836,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_update(h, record);
         #endif
         default:
-            if (code == HOG_CLAMP && !(unary->min <= unary->max)) {
-                return E_CLAMP;
-            }
-            return check_elements(h, record, unary->count, 4, 4);
+            return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
     }
 }
 
@@ -1043,9 +1040,6 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
         case HOG_SOFTMAX:
             hog_softmax(h, arena, record);
             break;
-        case HOG_LUT:
-            hog_lut(h, arena, record);
-            break;
         case HOG_QUANTIZE: {
             const hog_quantize_t *q = record;
             hog_quantize(hog_at(h, arena, q->out), hog_at(h, arena, q->in), q->count, q->scale, q->zero_point);
@@ -1057,6 +1051,11 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         }
         #if HOG_FULL
+        case HOG_CLAMP:
+        case HOG_LOGISTIC:
+        case HOG_TANH:
+            hog_unary(h, arena, record);
+            break;
         case HOG_COMBINE:
             hog_combine(h, arena, record);
             break;
@@ -1086,7 +1085,7 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         #endif
         default:
-            hog_unary(h, arena, record);
+            hog_lut(h, arena, record);
             break;
     }
     return op + op->words;

@@ -25,10 +25,11 @@
 #define HOG_FEATURE_INT8 (1u << 0)
 #define HOG_FEATURE_FLOAT32 (1u << 1)
 #define HOG_FEATURE_TYPES (1u << 2)     // any of the other element types
-#define HOG_FEATURE_FULL (1u << 3)      // any operator from HOG_COMBINE on
+#define HOG_FEATURE_FULL (1u << 3)      // any operator from HOG_COMBINE on, or that computes in float32
 
-// 0 leaves out what few models need: element types other than int8 and float32, and the operators
-// from HOG_COMBINE on. Such an engine refuses files with their features.
+// 0 leaves out what few models need: element types other than int8 and float32, the operators from
+// HOG_COMBINE on, and float32 where it is more than moved, filled or quantized. Such an engine
+// refuses files with these features.
 #ifndef HOG_FULL
 #define HOG_FULL (1)
 #endif

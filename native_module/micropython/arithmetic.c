@@ -201,6 +201,35 @@ static int compare(uint32_t a, uint32_t b, int unordered) {
 
 #if defined(__ARM_ARCH_6M__)
 
+// The quotient in r0, the rest in r1: so the first is the word that a caller of __aeabi_uidiv takes.
+uint64_t __aeabi_uidivmod(uint32_t a, uint32_t b) {
+    uint32_t q = 0, bit = 1;
+    for (; bit != 0 && b < a && !(b & SIGN); b <<= 1) {
+        bit <<= 1;
+    }
+    for (; bit != 0; bit >>= 1, b >>= 1) {
+        if (a >= b) {
+            a -= b;
+            q |= bit;
+        }
+    }
+    return (uint64_t)a << 32 | q;
+}
+
+uint32_t __aeabi_uidiv(uint32_t a, uint32_t b) {
+    return (uint32_t)__aeabi_uidivmod(a, b);
+}
+
+int32_t __aeabi_idiv(int32_t a, int32_t b) {
+    uint32_t q = __aeabi_uidiv(a < 0 ? 0u - (uint32_t)a : (uint32_t)a, b < 0 ? 0u - (uint32_t)b : (uint32_t)b);
+    return (int32_t)((a ^ b) < 0 ? 0u - q : q);
+}
+
+uint64_t __aeabi_idivmod(int32_t a, int32_t b) {
+    uint32_t q = (uint32_t)__aeabi_idiv(a, b);
+    return (uint64_t)((uint32_t)a - q * (uint32_t)b) << 32 | q;
+}
+
 int __aeabi_fcmpeq(uint32_t a, uint32_t b) {
     return compare(a, b, 1) == 0;
 }

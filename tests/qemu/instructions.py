@@ -54,7 +54,8 @@ def count(board: str, hog: bytes) -> dict[str, Any]:
     start, read, tick = CLOCKS[board]
     options = ("-icount", f"shift={SHIFT}")
     files = {"device_bench.py": Path(device_bench.__file__).read_bytes()}
-    with Session(board, [hog], files, options) as session:
+    full = disassemble(hog).needs_full
+    with Session(board, [hog], full=full, more=files, options=options) as session:
         found = json.loads(session.execute(_MEASURE, start=start, read=read, hog=0))
     for key in ("invoke", "again"):
         found[key] = found[key] * tick >> SHIFT

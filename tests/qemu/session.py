@@ -36,12 +36,19 @@ class Session:
     """A board that runs models which lie in its memory."""
 
     def __init__(
-        self, name: str, blobs: list[bytes], more: Mapping[str, bytes] = {}, options: tuple[str, ...] = ()
+        self,
+        name: str,
+        blobs: list[bytes],
+        *,
+        full: bool = False,
+        more: Mapping[str, bytes] = {},
+        options: tuple[str, ...] = (),
     ):
-        """`blobs`: all models and samples that will be asked for; `more` files; `options` for QEMU."""
+        """`blobs`: all models and samples that will be asked for; the native module small or full;
+        `more` files; `options` for QEMU."""
         files = {f"hognose/{p.name}": p.read_bytes() for p in Path(hognose.__file__).parent.glob("*.py")}
         files |= {"device_run.py": Path(device_run.__file__).read_bytes(), "time.py": TIME}
-        files |= {"_hognose.mpy": module(name).read_bytes(), **more}
+        files |= {"_hognose.mpy": module(name, full).read_bytes(), **more}
         memory = bytearray()
         self._places: list[tuple[int, int]] = []
         for blob in blobs:
@@ -69,5 +76,12 @@ class Session:
         self._board.__exit__(*error)
 
 
-def module(name: str) -> Path:
-    return ROOT / ".build" / "natmod" / f"{qemu.MACHINES[name].arch}_6.3" / "_hognose.mpy"
+def module(name: str, full: bool = False) -> Path:
+    return (
+        ROOT
+        / ".build"
+        / "natmod"
+        / ("full" if full else "")
+        / f"{qemu.MACHINES[name].arch}_6.3"
+        / "_hognose.mpy"
+    )

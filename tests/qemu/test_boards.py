@@ -30,7 +30,7 @@ def test_published_models(models, name, board_name, monkeypatch):
         pytest.skip(f"{len(compiled.hog)} bytes and an arena of {compiled.arena_size} are too much for it")
 
     def rung(hog, engine, mode, source, done):
-        with Session(board_name, [hog, source]) as session:
+        with Session(board_name, [hog, source], full=disassemble(hog).needs_full) as session:
             return session.run(engine, mode, 0, 1)
 
     monkeypatch.setitem(board.RUNGS, board_name, rung)
@@ -66,11 +66,14 @@ def _content(hog, way):
     return b"".join(p.read_bytes() for p in sorted(hog.parent.glob(f"{hog.stem}.{way}?")))
 
 
-def test_operators(operator_cases, board_name, cases_run):
-    blobs = [blob for _, hog, source, _ in operator_cases for blob in (hog, source)]
+@pytest.mark.parametrize("full", [False, True], ids=["small", "full"])
+def test_operators(operator_cases, board_name, cases_run, full):
+    """Each by the smallest module that has it."""
+    chosen = [case for case in operator_cases if disassemble(case[1]).needs_full == full]
+    blobs = [blob for _, hog, source, _ in chosen for blob in (hog, source)]
     differences = []
-    with Session(board_name, blobs) as session:
-        for i, (name, hog, _, sink) in enumerate(operator_cases):
+    with Session(board_name, blobs, full=full) as session:
+        for i, (name, hog, _, sink) in enumerate(chosen):
             answer = session.run("native", "raw", 2 * i, 2 * i + 1)
             differences += [f"{name}: {d}" for d in _differences(hog, answer, sink)]
             operator, dtype, _ = name.rsplit("_", 2)

@@ -16,13 +16,13 @@ import serial
 import hognose
 from hognose_tools import cli
 from hognose_tools.board import connection, install
-from hognose_tools.board.pico import MODULE, ROOT, USERMOD, Pico, missing
+from hognose_tools.board.pico import ROOT, USERMOD, Pico, missing, module
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not MODULE.exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 GESTURE = ROOT / "examples" / "gesture"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from hognose_tools.board.pico import MODULE, ROOT, Pico, missing
+from hognose_tools.board.pico import ROOT, Pico, missing, module
 from hognose_tools.compiler import compile_tflite
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not MODULE.exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 SHOW = "import hognose; m = hognose.Model('gesture.hog'); print(m.engine, m.predict([1, -2]))"

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 UNIX = ROOT / ".build" / "unix" / "micropython"
 STOCK = ROOT / ".build" / "unix-stock" / "micropython"
-MPY = ROOT / ".build" / "natmod" / "x64_6.3"
+MPY = ROOT / ".build" / "natmod" / "full" / "x64_6.3"
 
 
 @dataclass(frozen=True)

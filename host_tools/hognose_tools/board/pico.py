@@ -23,7 +23,6 @@ BUILD = ROOT / ".build" / "rp2040"
 STOCK = BUILD / "stock" / "firmware.bin"
 USERMOD = BUILD / "usermod" / "firmware.uf2"
 ROM = BUILD / "rom.bin"
-MODULE = ROOT / ".build" / "natmod" / "armv6m_6.3" / "_hognose.mpy"
 
 FLASH_ADDRESS = 0x10000000
 FLASH_SIZE = 2 << 20
@@ -46,6 +45,11 @@ def missing(firmware: Path = STOCK) -> str | None:
         if not path.exists():
             return f"{path.name} is missing (run `make rp2040` in a checkout of hognose)"
     return None
+
+
+def module(full: bool) -> Path:
+    """The native module that `make natmod` builds for the board, small or with all operators."""
+    return ROOT / ".build" / "natmod" / ("full" if full else "") / "armv6m_6.3" / "_hognose.mpy"
 
 
 def place(data: bytes, firmware: Path = STOCK) -> tuple[bytes, int]:

@@ -19,7 +19,7 @@ from .graph import Tensor
 from .reader import read_tflite
 from .records import IN_DATA, ITEMSIZE, NONE, TYPECODE, Record, unpack
 
-FULL = 1 << 2 | 1 << 3  # features: other element types, operators from COMBINE on
+FULL = 1 << 2 | 1 << 3  # features: other element types; operators from COMBINE on, and float32 ones
 
 
 @dataclass

@@ -16,7 +16,7 @@ from .records import IN_DATA, NONE, RECORDS, REFS, TYPECODE, Record
 VERSION = 1
 MAGIC = b"HOGN"
 FEATURES = {"b": 1 << 0, "f": 1 << 1}
-_TYPES, _FULL = 1 << 2, 1 << 3  # any other type; operators that the small engine leaves out
+_TYPES, _FULL = 1 << 2, 1 << 3  # any other type; what else the small engine leaves out
 _TFLM = 1 << 4  # runs on TFLM, not on the engine
 _HEADER, _SECTION = 24, 12
 MAX_FILE = 2**31 - 1  # refs have 31 bits
@@ -54,11 +54,16 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
     ports = [TYPECODE[t.dtype] for t in (*graph.inputs, *graph.outputs)]
     for kind in [s.type for s in low.steps] + ports:
         features |= FEATURES.get(kind, _TYPES)
-    features |= _FULL if any(RECORDS[s.name][0] >= RECORDS["COMBINE"][0] for s in low.steps) else 0
+    features |= _FULL if any(_needs_full(s) for s in low.steps) else 0
     features |= FEATURES["f"] if any(s.name in ("QUANTIZE", "DEQUANTIZE") for s in low.steps) else 0
     text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
     sections = {b"META": text + b" " * (-len(text) % 4), b"PLAN": plan, b"DATA": bytes(data.blob)}
     return _assemble(sections, arena_size, features)
+
+
+def _needs_full(step: Step) -> bool:
+    computes_in_float = step.type == "f" and step.name not in ("MOVE", "FILL")
+    return computes_in_float or RECORDS[step.name][0] >= RECORDS["COMBINE"][0]
 
 
 def write_tflm_hog(tflite: bytes, meta: dict[str, Any]) -> bytes:

@@ -130,7 +130,7 @@ static void pixel_float(const hog_t *h, void *arena, const hog_conv_t *op, const
 }
 
 void hog_conv(const hog_t *h, void *arena, const hog_conv_t *op) {
-    bool int8 = op->op.type == HOG_INT8;
+    bool int8 = !hog_is_float(op->op.type);
     #if HOG_PAIRS
     if (int8 && hog_conv_pairs(h, arena, op)) {
         return;

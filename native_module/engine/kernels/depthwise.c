@@ -78,7 +78,7 @@ static void pixel_float(const hog_conv_t *op, const taps_t *t, const float *bias
 }
 
 void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
-    bool int8 = op->op.type == HOG_INT8;
+    bool int8 = !hog_is_float(op->op.type);
     #if HOG_PAIRS
     if (int8 && hog_depthwise_pairs(h, arena, op)) {
         return;

@@ -98,7 +98,7 @@ void hog_binary(const hog_t *h, void *arena, const hog_binary_t *op) {
     const hog_loop_t *inner = &op->loop[op->loops - 1];
     hog_walk_t walk = {{0}, 0, 0};
     do {
-        if (op->op.type == HOG_INT8) {
+        if (!hog_is_float(op->op.type)) {
             const int8_t *x1 = in1 + walk.a, *x2 = in2 + walk.b;
             #if HOG_PAIRS
             if (add_int8(op, x1, x2, out, inner->n)) {
@@ -130,6 +130,8 @@ void hog_lut(const hog_t *h, void *arena, const hog_lut_t *op) {
     }
 }
 
+#if HOG_FULL
+
 void hog_unary(const hog_t *h, void *arena, const hog_unary_t *op) {
     const float *in = hog_at(h, arena, op->in);
     float *out = hog_at(h, arena, op->out);
@@ -149,3 +151,5 @@ void hog_unary(const hog_t *h, void *arena, const hog_unary_t *op) {
         out[i] = x;
     }
 }
+
+#endif

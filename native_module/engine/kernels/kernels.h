@@ -77,6 +77,11 @@ float hog_exp(float x);
 float hog_tanh(float x);
 float hog_logistic(float x);
 
+// Whether to compute in float32, which the small engine does not.
+static inline bool hog_is_float(uint8_t type) {
+    return HOG_FULL && type == HOG_FLOAT32;
+}
+
 // Bytes of an element.
 static inline uint32_t hog_size(uint8_t type) {
     #if HOG_FULL

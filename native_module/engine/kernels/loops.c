@@ -50,7 +50,7 @@ void hog_mean(const hog_t *h, void *arena, const hog_reduce_t *op) {
     hog_walk_t kept = {{0}, 0, 0};
     do {
         hog_walk_t walk = {{0}, kept.a, 0};
-        if (op->op.type == HOG_INT8) {
+        if (!hog_is_float(op->op.type)) {
             uint32_t sum = (uint32_t)count * (uint32_t)-(int32_t)op->clamp.i.in_zp;
             do {
                 sum += (uint32_t)(int32_t)in[walk.a];

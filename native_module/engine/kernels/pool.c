@@ -54,7 +54,7 @@ static float pool_float(const hog_pool_t *op, const window_t *w, const float *x)
 }
 
 void hog_pool(const hog_t *h, void *arena, const hog_pool_t *op) {
-    bool int8 = op->op.type == HOG_INT8;
+    bool int8 = !hog_is_float(op->op.type);
     window_t w;
     w.column = op->channels;
     w.row = (size_t)op->in_w * op->channels;

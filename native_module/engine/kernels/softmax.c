@@ -77,7 +77,7 @@ void hog_softmax(const hog_t *h, void *arena, const hog_softmax_t *op) {
     void *out = hog_at(h, arena, op->out);
     for (uint32_t r = 0; r < op->rows; ++r) {
         size_t at = (size_t)r * op->depth;
-        if (op->op.type == HOG_INT8) {
+        if (!hog_is_float(op->op.type)) {
             row_int8(hog_at(h, arena, op->table), op->u.entries, (const int8_t *)in + at, op->depth, (int8_t *)out + at);
         } else {
             row_float(op->u.beta, (const float *)in + at, op->depth, (float *)out + at);
