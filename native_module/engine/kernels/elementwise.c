@@ -18,94 +18,72 @@ static int8_t binary_int8(const hog_binary_t *op, int32_t x1, int32_t x2) {
     return hog_clamp_int8(hog_requantize(y, op->multiplier, op->shift), &op->clamp);
 }
 
-#if HOG_PAIRS
+#define FRACTION (21)           // bits
+#define DOUBT_BITS (12)
+#define DOUBT (1 << DOUBT_BITS)
 
-#define CHUNK (32)
+// ADD as sum = k0 + x1·k1 + x2·k2 with FRACTION bits, where that has 32 bits. `k1` is 0 where it has not.
+typedef struct {
+    int32_t k0, k1, k2;
+} sum_t;
 
-// Scales operands of ADD into `sums`. x·2^20·multiplier ÷ 2^31, where x has 9 bits, takes two products of 32 bits,
-// one of which is shifted to the left, without loss.
-static HOG_HOT void scale_operands(const int8_t *x, uint32_t n, int32_t zero_point, int32_t multiplier, int shift,
-    int32_t *sums) {
-    int32_t high = multiplier >> 16, low = (uint16_t)multiplier;
-    int32_t half = shift ? 1 << (-shift - 1) : 0, odd = -(shift != 0);
-    int32_t *end = sums + n;
-    do {
-        int32_t v = *x++ - zero_point;
-        v = v * high * 32 + ((v * low + 1024) >> 11);
-        *sums++ = (v + half + (v >> 31 & odd)) >> -shift;
-    } while (sums != end);
+static int32_t factor(const hog_binary_t *op, int32_t multiplier, int shift) {
+    int right = 31 - FRACTION - shift - op->shift - op->left_shift;
+    return right < 0 || right > 30 || shift > 0 ? 0 : hog_multiply_high(multiplier, op->multiplier) >> right;
 }
 
-// The same for 1/2, and adds: the operand with the larger scale of the two has this multiplier.
-static HOG_HOT void add_halves(const int8_t *x, uint32_t n, int32_t zero_point, int32_t *sums) {
-    int32_t *end = sums + n;
-    do {
-        *sums++ += (*x++ - zero_point) * (1 << 19);
-    } while (sums != end);
-}
-
-static HOG_HOT void scale_sums(const hog_binary_t *op, const int32_t *sums, uint32_t n, int8_t *out) {
-    #if HOG_PAIRS > 1
-    uint32_t high = (uint32_t)op->multiplier >> 16, low = (uint16_t)op->multiplier;
-    #endif
-    uint32_t shift = (unsigned)-op->shift;
-    int32_t half = 1 << (shift - 1), zero_point = op->clamp.i.out_zp, min = op->clamp.i.min, max = op->clamp.i.max;
-    const int32_t *end = sums + n;
-    do {
-        // As hog_requantize does it.
-        int32_t y = *sums++;
-        #if HOG_PAIRS > 1
-        int32_t y1 = y >> 16;
-        uint32_t y0 = (uint16_t)y;
-        int32_t p = y1 * (int32_t)low;
-        uint32_t q = y0 * high, middle = (y0 * low >> 16) + (uint16_t)p + (uint16_t)q + (1u << 14);
-        y = (y1 * (int32_t)high + (p >> 16) + (int32_t)(q >> 16)) * 2 + (int32_t)(middle >> 15);
-        #else
-        y = hog_multiply_high(y, op->multiplier);
-        #endif
-        y = ((y + half + (y >> 31)) >> shift) + zero_point;
-        *out++ = (int8_t)hog_min(hog_max(y, min), max);
-    } while (sums != end);
-}
-
-// Adds n values that follow each other, where the scales are as TFLM has them; otherwise returns false.
-static bool add_int8(const hog_binary_t *op, const int8_t *x1, const int8_t *x2, int8_t *out, uint32_t n) {
-    int32_t sums[CHUNK];
-    const hog_loop_t *inner = &op->loop[op->loops - 1];
-    bool first = op->multiplier1 == 1 << 30 && op->shift1 == 0;
-    int32_t multiplier = first ? op->multiplier2 : op->multiplier1;
-    int shift = first ? op->shift2 : op->shift1;
-    if (op->op.code != HOG_ADD || op->left_shift != 20 || op->shift > -1 || op->shift < -28 || shift > 0 || shift < -28
-        || !(first || (op->multiplier2 == 1 << 30 && op->shift2 == 0)) || inner->a != 1 || inner->b != 1) {
-        return false;
+static sum_t find_sum(const hog_binary_t *op) {
+    sum_t s = {0, factor(op, op->multiplier1, op->shift1), factor(op, op->multiplier2, op->shift2)};
+    if (op->op.code != HOG_ADD || op->left_shift > 22 || op->shift > -11 || s.k2 == 0
+        || (uint32_t)s.k1 + (uint32_t)s.k2 > 7u << 20) {
+        s.k1 = 0;
+    } else {
+        s.k0 = op->clamp.i.out_zp * (1 << FRACTION) - op->clamp.i.in_zp * s.k1 - op->in2_zp * s.k2;
     }
-    int32_t zp1 = op->clamp.i.in_zp, zp2 = op->in2_zp;
-    for (uint32_t i = 0, k; i < n; i += k) {
-        k = n - i < CHUNK ? n - i : CHUNK;
-        scale_operands((first ? x2 : x1) + i, k, first ? zp2 : zp1, multiplier, shift, sums);
-        add_halves((first ? x1 : x2) + i, k, first ? zp1 : zp2, sums);
-        scale_sums(op, sums, k, out + i);
-    }
-    return true;
+    return s;
 }
 
-#endif
+// What `sum` leaves out is less than DOUBT: roundings, of the operands by 1 each and of their sum by 1/2, are
+// 2.5·2^(FRACTION + shift); k1 and k2 are 1.5 too small, at most, for 255 steps. Where a result is nearer than that to
+// the next one, it is computed as specified.
+static HOG_HOT void add_int8(const hog_binary_t *op, const sum_t *s, const int8_t *x1, const int8_t *x2, int8_t *out,
+    uint32_t n) {
+    int32_t k0 = s->k0 + (1 << (FRACTION - 1)) + DOUBT, k1 = s->k1, k2 = s->k2;
+    int32_t min = op->clamp.i.min, max = op->clamp.i.max;
+    // An index that counts up to 0 serves all pointers and is its own end test.
+    ptrdiff_t i = -(ptrdiff_t)n;
+    x1 += n;
+    x2 += n;
+    out += n;
+    do {
+        int32_t sum = k0 + x1[i] * k1 + x2[i] * k2, y = sum >> FRACTION;
+        if ((uint32_t)sum << (32 - FRACTION) >> (32 - FRACTION + DOUBT_BITS + 1) == 0) {
+            y = binary_int8(op, x1[i], x2[i]);
+        }
+        y = hog_max(y, min);
+        out[i] = (int8_t)hog_min(y, max);
+    } while (++i != 0);
+}
 
 void hog_binary(const hog_t *h, void *arena, const hog_binary_t *op) {
     const int8_t *in1 = hog_at(h, arena, op->in1), *in2 = hog_at(h, arena, op->in2);
     int8_t *out = hog_at(h, arena, op->out);
     float *out_float = (float *)(void *)out;
     const hog_loop_t *inner = &op->loop[op->loops - 1];
+    bool int8 = !hog_is_float(op->op.type);
+    sum_t sum = {0, 0, 0};
+    if (int8 && inner->a == 1 && inner->b == 1) {
+        sum = find_sum(op);
+    }
     hog_walk_t walk = {{0}, 0, 0};
     do {
-        if (!hog_is_float(op->op.type)) {
+        if (int8) {
             const int8_t *x1 = in1 + walk.a, *x2 = in2 + walk.b;
-            #if HOG_PAIRS
-            if (add_int8(op, x1, x2, out, inner->n)) {
+            if (sum.k1 != 0) {
+                add_int8(op, &sum, x1, x2, out, inner->n);
                 out += inner->n;
                 continue;
             }
-            #endif
             for (uint32_t i = 0; i < inner->n; ++i) {
                 *out++ = binary_int8(op, x1[(ptrdiff_t)i * inner->a], x2[(ptrdiff_t)i * inner->b]);
             }

@@ -123,7 +123,7 @@ static inline int32_t hog_max(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-// Convolutions of words of two values (pairs.c): 1 where words have 32 bits; 2, for dense layers and ADD as well, where
+// Convolutions of words of two values (pairs.c): 1 where words have 32 bits; 2, for dense layers as well, where
 // nothing multiplies better.
 #if !defined(HOG_PAIRS)
 #if defined(__ARM_ARCH_6M__)
