@@ -64,10 +64,11 @@ class Operator:
 
 @dataclass
 class Graph:
-    """One subgraph of a model."""
+    """One subgraph of a model. Tensors are numbered through all `subgraphs`."""
 
     name: str
     tensors: list[Tensor]
     operators: list[Operator]
     inputs: list[Tensor]
     outputs: list[Tensor]
+    subgraphs: list["Graph"] = field(default_factory=list, repr=False)

@@ -38,12 +38,14 @@ NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8
 
 # A 32-bit offset reaches no further; more is a damaged or hostile file.
 MAX_ELEMENTS = 2**31 - 1
+# Subgraphs of a damaged file may be one and the same, many times over.
+MAX_TENSORS = 2**17
 # What flatbuffers' and NumPy's readers raise on offsets that lead nowhere.
 DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError)
 
 
 def read_tflite(data: bytes, name: str = "") -> Graph:
-    """The first subgraph of the flatbuffer `data`. Raises UserError on anything else."""
+    """The first subgraph of the flatbuffer `data`, with the others. Raises UserError on anything else."""
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
     try:
@@ -57,13 +59,19 @@ def _read(data: bytes, name: str) -> Graph:
     model = tflite.Model.GetRootAs(data, 0)
     if model.Version() != 3:
         raise UserError(f"version {model.Version()} of .tflite is unknown (3 is)")
-    if model.SubgraphsLength() != 1:
-        raise UserError(
-            f"the model has {model.SubgraphsLength()} subgraphs; only models with one can be packed: "
-            "export it without control flow and with a single signature"
-        )
-    subgraph = model.Subgraphs(0)
-    tensors = [_tensor(model, subgraph.Tensors(i), i) for i in range(subgraph.TensorsLength())]
+    subgraphs: list[Graph] = []
+    for i in range(model.SubgraphsLength()):
+        first = sum(len(g.tensors) for g in subgraphs)
+        if first > MAX_TENSORS:
+            raise UserError(f"the model's subgraphs have more than {MAX_TENSORS} tensors; make it smaller")
+        subgraphs.append(_subgraph(model, model.Subgraphs(i), name, first))
+        subgraphs[i].subgraphs = subgraphs
+    return subgraphs[0]
+
+
+def _subgraph(model: Any, subgraph: Any, name: str, first: int) -> Graph:
+    """`first`: the number of its first tensor, for numbers that are the file's own."""
+    tensors = [_tensor(model, subgraph.Tensors(i), first + i) for i in range(subgraph.TensorsLength())]
     operators = [
         _operator(model, subgraph.Operators(i), i, tensors) for i in range(subgraph.OperatorsLength())
     ]
