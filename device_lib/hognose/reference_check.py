@@ -114,7 +114,7 @@ class CheckedFile:
         if size != fixed + 12 * loops:
             raise ValueError("the record's length is wrong")
         kind = chr(kind)
-        if code > TANH or code == MOVE or code == FILL:
+        if code > TANH or code == MOVE or code == FILL or (kind == "h" and code in (AVERAGE_POOL, MAX_POOL)):
             if kind not in SIZES:
                 raise ValueError("unknown type")
         elif not (kind == "b" and code < CLAMP or kind == "f" and not LUT <= code <= DEQUANTIZE):
@@ -230,7 +230,7 @@ class CheckedFile:
     def _check_pool(self, op, loops):
         _, kind, in_, out, channels, batch, in_h, in_w, out_h, out_w, k_h, k_w = op[:12]
         stride_h, stride_w, pad_h, pad_w, reserved = op[12:17]
-        size = 1 if kind == "b" else 4
+        size = SIZES[kind]
         if channels == 0 or 0 in op[5:14]:
             raise ValueError("a size is 0")
         if reserved != 0:
@@ -247,7 +247,7 @@ class CheckedFile:
         in_size = batch * in_h * in_w * channels * size
         out_size = batch * out_h * out_w * channels * size
         self._check_tensors(in_, in_size, size, out, out_size, size)
-        check_clamp(op[17:])
+        check_clamp(op[17:], kind)
 
     def _extent(self, ref, loops, second, unit, run):
         """What a loop nest touches of a tensor: first byte's ref, and bytes; None where it is nowhere."""

@@ -8,7 +8,7 @@ The counterpart of combine.c, apply.c and reduce.c of the native engine, loaded 
 import math
 import struct
 
-from . import reference_apply, reference_reduce
+from . import reference_apply, reference_reduce, reference_wide
 from .hogfile import SIZES
 from .reference_apply import floor
 from .reference_check import LIMIT, check_clamp, check_function, check_multiplier
@@ -31,6 +31,7 @@ COMBINE = 17
 FORMATS = {COMBINE: "3IH2Bc3i4b"}
 FORMATS.update(reference_apply.FORMATS)
 FORMATS.update(reference_reduce.FORMATS)
+FORMATS.update(reference_wide.FORMATS)
 
 _INF = float("inf")
 _NAN = float("nan")
@@ -64,6 +65,8 @@ _COMBINE_TYPES = (
 def loop_count(file, code, at):
     if code == COMBINE:
         return struct.unpack_from("<H", file, at + 16)[0]
+    if code == reference_wide.MATMUL:
+        return struct.unpack_from("<H", file, at + 62)[0]
     if code == reference_reduce.UPDATE:
         return struct.unpack_from("<I", file, at + 16)[0]
     return file[at + 12] + file[at + 13] if code == reference_reduce.REDUCE else 0
@@ -245,6 +248,8 @@ _MORE_FLOATS = {
 CHECKS = {COMBINE: _check_combine}
 CHECKS.update(reference_apply.CHECKS)
 CHECKS.update(reference_reduce.CHECKS)
+CHECKS.update(reference_wide.CHECKS)
 KERNELS = {COMBINE: _combine}
 KERNELS.update(reference_apply.KERNELS)
 KERNELS.update(reference_reduce.KERNELS)
+KERNELS.update(reference_wide.KERNELS)

@@ -7,6 +7,7 @@
 
 import struct
 
+from .hogfile import SIZES
 from .reference_check import (
     ADD,
     AVERAGE_POOL,
@@ -177,11 +178,11 @@ def _pool(data, arena, op, loops):
     code, kind, in_, out, channels, batch, in_h, in_w, out_h, out_w, k_h, k_w = op[:12]
     stride_h, stride_w, pad_h, pad_w, _ = op[12:17]
     low, high = op[-2:]
-    size = 1 if kind == "b" else 4
+    size = SIZES[kind]
     average = code == AVERAGE_POOL
-    start = (0 if kind == "b" else 0.0) if average else (-128 if kind == "b" else -MAX_FLOAT)
-    combine = (add_up if kind == "b" else add_up_f32) if average else larger
-    mean = divide if kind == "b" else divide_f32
+    start = (0.0 if kind == "f" else 0) if average else (-MAX_FLOAT if kind == "f" else -0x8000)
+    combine = (add_up_f32 if kind == "f" else add_up) if average else larger
+    mean = divide_f32 if kind == "f" else divide
     for b in range(batch):
         image = in_ + b * in_h * in_w * channels * size
         for y in range(-pad_h, out_h * stride_h - pad_h, stride_h):

@@ -95,7 +95,7 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 
 #if HOG_FULL
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
-#define LAST_CODE (HOG_UPDATE)
+#define LAST_CODE (HOG_CURVE)
 #define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
 #define IS_QUANTIZED(type) ((type) == HOG_INT8 || (type) == HOG_INT16)
 #else
@@ -719,6 +719,140 @@ static error_t check_update(const hog_t *h, const hog_update_t *op) {
 
 #endif
 
+#if HOG_FULL
+
+static bool is_int16(int32_t x) {
+    return x == (int16_t)x;
+}
+
+static error_t check_matmul(const hog_t *h, const hog_matmul_t *op) {
+    uint32_t size = hog_size(op->op.type), out = times(times(op->rows, op->columns), times(places(op->loop, op->loops), size));
+    if (!(type_bit(op->op.type) & (B | H | F))) {
+        return E_TYPE;
+    }
+    if (out == 0 || op->depth == 0) {
+        return E_ZERO;
+    }
+    if (!in_arena(h, op->out, out, size)) {
+        return E_OUTPUT;
+    }
+    if ((op->row1 | op->depth1 | op->column2 | op->depth2) >= LIMIT || op->depth1 == 0) {
+        return E_OPERAND;
+    }
+    hog_loop_t all[HOG_MAX_LOOPS + 3];
+    memcpy(all, op->loop, op->loops * sizeof(hog_loop_t));
+    hog_loop_t *matrix = all + op->loops;
+    matrix[0] = (hog_loop_t) {op->rows, (int32_t)op->row1, 0};
+    matrix[1] = (hog_loop_t) {op->columns, 0, (int32_t)op->column2};
+    matrix[2] = (hog_loop_t) {op->depth, (int32_t)op->depth1, (int32_t)op->depth2};
+    tensor_t in;
+    for (unsigned i = 0; i < 2; ++i) {
+        if (!find_extent(h, i == 0 ? op->in1 : op->in2, all, op->loops + 3u, i != 0, size, size, &in)) {
+            return E_OPERAND;
+        }
+        if (overlap(in.ref, in.size, op->out, out)) {
+            return E_OVERLAP;
+        }
+    }
+    if (op->bias != HOG_NONE && !in_data(h, op->bias, times(op->columns, op->op.type == HOG_INT16 ? 8 : 4), 4)) {
+        return E_PARAMS;
+    }
+    if (op->op.type != HOG_FLOAT32 && !is_multiplier(op->multiplier, op->shift)) {
+        return E_MULTIPLIER;
+    }
+    if (op->op.type == HOG_INT16 && op->shift > 14) {
+        return E_MULTIPLIER;
+    }
+    return check_clamp(op->op.type, &op->clamp);
+}
+
+static error_t check_resize(const hog_t *h, const hog_resize_t *op) {
+    uint32_t size = hog_size(op->op.type);
+    if (!(type_bit(op->op.type) & (B | F))) {
+        return E_TYPE;
+    }
+    if (has_zero(op, offsetof(hog_resize_t, batch), 5) || op->channels == 0) {
+        return E_ZERO;
+    }
+    if (op->half_pixel > 1) {
+        return E_RESERVED;
+    }
+    // As bits, a float32 of 0 ... infinity is in order with integers.
+    if (op->step_h.i < 0 || op->step_w.i < 0
+        || (op->op.type == HOG_FLOAT32 && !(op->step_h.f <= FLT_MAX && op->step_w.f <= FLT_MAX))) {
+        return E_SCALE;
+    }
+    tensor_t in = image(op->in, op->batch, op->in_h, op->in_w, op->channels, size);
+    tensor_t out = image(op->out, op->batch, op->out_h, op->out_w, op->channels, size);
+    return check_tensors(h, &in, &out, false);
+}
+
+static error_t check_conv16(const hog_t *h, const hog_conv_t *c) {
+    if (c->op.type != HOG_INT16) {
+        return E_TYPE;
+    }
+    if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
+        return E_ZERO;
+    }
+    if (c->in_c % c->groups != 0 || c->out_c % c->groups != 0) {
+        return E_GROUPS;
+    }
+    if (!window_fits(c->out_h, c->stride_h, c->k_h, c->dilation_h)
+        || !window_fits(c->out_w, c->stride_w, c->k_w, c->dilation_w)) {
+        return E_WINDOW;
+    }
+    tensor_t in = image(c->in, c->batch, c->in_h, c->in_w, c->in_c, 2);
+    tensor_t out = image(c->out, c->batch, c->out_h, c->out_w, c->out_c, 2);
+    error_t error = check_tensors(h, &in, &out, false);
+    if (error) {
+        return error;
+    }
+    if (c->scratch != HOG_NONE || c->block > 1) {
+        return E_RESERVED;
+    }
+    if (!in_data(h, c->weights, times(image(0, 1, c->k_h, c->k_w, c->in_c / c->groups, 1).size, c->out_c), 1)) {
+        return E_WEIGHTS;
+    }
+    uint32_t scales = c->scales, words = 2 * c->out_c + scales; // out_c is less than the arena
+    if (scales != 1 && scales != c->out_c) {
+        return E_SCALES;
+    }
+    if (words >= LIMIT / 4 || !in_data(h, c->params, words * 4 + scales, 4)) {
+        return E_PARAMS;
+    }
+    const int32_t *multiplier = (const int32_t *)hog_at(h, NULL, c->params) + 2 * c->out_c;
+    const int8_t *shift = (const int8_t *)(multiplier + scales);
+    for (; scales != 0; --scales, ++shift) {
+        if (!is_multiplier(*multiplier++, *shift) || (c->block != 0 && *shift > 14)) {
+            return E_MULTIPLIER;
+        }
+    }
+    return check_clamp(HOG_INT16, &c->clamp);
+}
+
+static error_t check_curve(const hog_t *h, const hog_curve_t *op) {
+    if (op->op.type != HOG_INT16) {
+        return E_TYPE;
+    }
+    if (op->function - 1u >= HOG_C_SOFTMAX) {
+        return E_FUNCTION;
+    }
+    if (op->reserved != 0) {
+        return E_RESERVED;
+    }
+    bool softmax = op->function == HOG_C_SOFTMAX;
+    if (!in_data(h, op->table, softmax ? 4 * 513 : 2 * 256, 2)) {
+        return E_TABLE;
+    }
+    if (softmax ? !is_multiplier(op->multiplier, op->shift)
+        : op->multiplier < 0 || !is_int16(op->multiplier) || op->shift < 0 || op->shift > 31) {
+        return E_MULTIPLIER;
+    }
+    return check_elements(h, (const void *)op, times(op->rows, op->depth), 2, 2);
+}
+
+#endif
+
 // Bytes of each record, without loops.
 static const uint8_t record_size[] = {
     [HOG_CONV] = sizeof(hog_conv_t),
@@ -747,15 +881,29 @@ static const uint8_t record_size[] = {
     [HOG_NORMALIZE] = sizeof(hog_normalize_t),
     [HOG_GATHER] = sizeof(hog_gather_t),
     [HOG_UPDATE] = sizeof(hog_update_t),
+    [HOG_MATMUL] = sizeof(hog_matmul_t),
+    [HOG_RESIZE] = sizeof(hog_resize_t),
+    [HOG_CONV16] = sizeof(hog_conv_t),
+    [HOG_CURVE] = sizeof(hog_curve_t),
     #endif
 };
+
+// AVERAGE_POOL and MAX_POOL of int16.
+static bool is_wide_pool(const hog_op_t *op) {
+    #if HOG_FULL
+    return op->type == HOG_INT16 && (op->code == HOG_AVERAGE_POOL || op->code == HOG_MAX_POOL);
+    #else
+    (void)op;
+    return false;
+    #endif
+}
 
 // An operator's record, of which `left` bytes are in the file.
 static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     const void *record = op;
     uint32_t size = op->words * 4u;
     uint8_t code = op->code;
-    if (code < HOG_CONV || code > LAST_CODE) {
+    if (code < HOG_CONV || code > LAST_CODE || record_size[code] == 0) {
         return E_OPERATOR;
     }
     if (size > left || size < record_size[code]) {
@@ -772,13 +920,18 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     } else if (code == HOG_MOVE || code == HOG_UPDATE) {
         loops = move->loops;
     }
+    #if HOG_FULL
+    if (code == HOG_MATMUL) {
+        loops = ((const hog_matmul_t *)record)->loops;
+    }
+    #endif
     if (loops > HOG_MAX_LOOPS) {
         return E_LOOPS;
     }
     if (size != record_size[code] + loops * sizeof(hog_loop_t)) {
         return E_RECORD;
     }
-    if (code > HOG_TANH || code == HOG_MOVE || code == HOG_FILL) {
+    if (code > HOG_TANH || code == HOG_MOVE || code == HOG_FILL || is_wide_pool(op)) {
         if (!is_type(op->type)) {
             return E_TYPE;
         }
@@ -834,6 +987,14 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_gather(h, record);
         case HOG_UPDATE:
             return check_update(h, record);
+        case HOG_MATMUL:
+            return check_matmul(h, record);
+        case HOG_RESIZE:
+            return check_resize(h, record);
+        case HOG_CONV16:
+            return check_conv16(h, record);
+        case HOG_CURVE:
+            return check_curve(h, record);
         #endif
         default:
             return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
@@ -1022,6 +1183,12 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         case HOG_AVERAGE_POOL:
         case HOG_MAX_POOL:
+            #if HOG_FULL
+            if (op->type == HOG_INT16) {
+                hog_pool16(h, arena, record);
+                break;
+            }
+            #endif
             hog_pool(h, arena, record);
             break;
         case HOG_ADD:
@@ -1082,6 +1249,18 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         case HOG_UPDATE:
             hog_update(h, arena, record);
+            break;
+        case HOG_MATMUL:
+            hog_matmul(h, arena, record);
+            break;
+        case HOG_RESIZE:
+            hog_resize(h, arena, record);
+            break;
+        case HOG_CONV16:
+            hog_conv16(h, arena, record);
+            break;
+        case HOG_CURVE:
+            hog_curve(h, arena, record);
             break;
         #endif
         default:

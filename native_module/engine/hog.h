@@ -65,6 +65,10 @@ enum {
     HOG_NORMALIZE = 23, // a row by its length, or to the logarithms of probabilities
     HOG_GATHER = 24,    // copies from places that indices in a tensor say
     HOG_UPDATE = 25,    // copies to such a place
+    HOG_MATMUL = 28,    // of two tensors; also FULLY_CONNECTED with weights that the model computes
+    HOG_RESIZE = 29,    // bilinear
+    HOG_CONV16 = 30,    // int16 values, int8 weights
+    HOG_CURVE = 31,     // functions of int16 values by a table
 };
 
 typedef struct {
@@ -102,7 +106,7 @@ typedef struct {
     hog_clamp_t clamp;
 } hog_conv_t;
 
-// AVERAGE_POOL, MAX_POOL. The window counts only what lies inside the input.
+// AVERAGE_POOL, MAX_POOL, of int16 too. The window counts only what lies inside the input.
 typedef struct {
     hog_op_t op;
     uint32_t in, out;
@@ -284,6 +288,57 @@ typedef struct {
     uint32_t loops;     // 1 ... HOG_MAX_LOOPS
     hog_loop_t loop[];
 } hog_update_t;
+
+// MATMUL: for each place of the loops, matrices [rows, depth] and [depth, columns]; the output is contiguous.
+typedef struct {
+    hog_op_t op;        // int8, int16, float32
+    uint32_t in1, in2, out; // the first two in the arena or in DATA
+    uint32_t bias;      // ref into DATA: int32 (int16: int64, float32) bias[columns]; or HOG_NONE
+    uint32_t rows, depth, columns;
+    uint32_t row1, depth1, column2, depth2; // strides of in1 and in2, in elements
+    int32_t multiplier; // not of float32
+    hog_clamp_t clamp;  // int8: in_zp is in1's
+    int8_t shift;
+    int8_t in2_zp;
+    uint16_t loops;     // 0 ... HOG_MAX_LOOPS, in elements
+    hog_loop_t loop[];
+} hog_matmul_t;
+
+typedef union {
+    int32_t i;          // int8: in 1024ths
+    float f;
+} hog_step_t;
+
+// RESIZE of [batch, in_h, in_w, channels] to [batch, out_h, out_w, channels].
+typedef struct {
+    hog_op_t op;        // int8, float32
+    uint32_t in, out;
+    uint32_t channels;
+    uint16_t batch, in_h, in_w, out_h, out_w;
+    uint16_t half_pixel; // 0 or 1: centers of pixels lie at halves
+    hog_step_t step_h, step_w; // input pixels for each output pixel
+} hog_resize_t;
+
+// CONV16 is hog_conv_t: weights int8 [out_c, k_h, k_w, in_c / groups]; params with int64 bias; no scratch; `block`
+// is 1 where sums have 64 bits, 0 where they have 32.
+
+// Functions of CURVE.
+enum {
+    HOG_C_LOGISTIC = 1,
+    HOG_C_TANH = 2,
+    HOG_C_SOFTMAX = 3,
+};
+
+typedef struct {
+    hog_op_t op;        // int16
+    uint32_t in, out;
+    uint32_t rows, depth;
+    uint32_t table;     // ref into DATA: uint16 sigmoid[256]; SOFTMAX: int16 exp[513], inverse[513]
+    int32_t multiplier;
+    uint8_t function;
+    int8_t shift;       // LOGISTIC, TANH: positive is right
+    uint16_t reserved;  // 0
+} hog_curve_t;
 
 // FILL: `count` elements of `size` bytes (1, 2, 4) with the low bytes of `value`.
 typedef struct {

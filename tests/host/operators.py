@@ -40,6 +40,7 @@ class Draw:
         self.weights = dtype if dtype in ("int4", "float32") else "int8"
         self.b = Builder()
         self.rng = np.random.default_rng(self.int(0, 2**32 - 1))
+        self.bias = {"float32": np.float32, "int16": np.int64}.get(dtype, np.int32)
         self.wild = self.int(0, 7) == 7  # scales with no regard for the range of the result
         self.inputs: list[tuple[Tensor, np.ndarray]] = []
         self.notes: list[str] = []
@@ -176,6 +177,8 @@ def _conv(d: Draw, name: str) -> Case:
     shape = (1, kh, kw, out_channels) if depthwise else (out_channels, kh, kw, channels)
     x = d.input((n, height, width, channels), **d.quantization())
     taps = kh * kw * (1 if depthwise else channels)
+    if d.dtype == "int16" and not depthwise and d.flag():
+        d.bias = np.int32
     w, bias, near = _weights(d, x, shape, taps, axis=3 if depthwise else 0)
     # TFLM does not survive a depthwise convolution without bias.
     bias = bias if bias is not None or not depthwise else _bias(d, x, w, out_channels, taps)
@@ -222,7 +225,7 @@ def _bias(d: Draw, x: Tensor, w: Tensor, channels: int, taps: int) -> Tensor:
     reach = int(5000 * np.sqrt(taps))
     values = d.rng.integers(-reach, reach, channels, endpoint=True)
     scale = np.float32(x.scale) * np.array(w.scale, np.float32)
-    return d.b.const(values.astype(np.int64 if d.dtype == "int16" else np.int32), scale=scale)
+    return d.b.const(values.astype(d.bias), scale=scale)
 
 
 @operator("FULLY_CONNECTED", "int8 float32")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from operators import (
+    ACTIVATIONS,
     Case,
     Draw,
     _activation,
@@ -234,6 +235,7 @@ def _transpose_conv(d: Draw, name: str) -> Case:
         padding="SAME" if same else "VALID",
         stride_h=sh,
         stride_w=sw,
+        activation=d.of(ACTIVATIONS),
     )
     return d.case(y)
 
@@ -243,8 +245,10 @@ def _batch_matmul(d: Draw, name: str) -> Case:
     lead = d.shape(0, 2, 3)
     rows, depth, columns = d.int(1, 6), d.int(1, 20), d.int(1, 6)
     adj_x, adj_y = d.flag(), d.flag()
-    a = d.input((*lead, *((depth, rows) if adj_x else (rows, depth))), **d.quantization())
-    c = d.operand((*lead, *((columns, depth) if adj_y else (depth, columns))), **d.quantization())
+    other = [n if d.int(0, 3) else 1 for n in lead][d.int(0, len(lead)) if d.flag() else 0 :]
+    leads = [lead, tuple(other)] if d.flag() else [tuple(other), lead]
+    a = d.input((*leads[0], *((depth, rows) if adj_x else (rows, depth))), **d.quantization())
+    c = d.operand((*leads[1], *((columns, depth) if adj_y else (depth, columns))), **d.quantization())
     near = (a.scale or 0) * (c.scale or 0) * np.sqrt(depth) * 60
     y = d.output((*lead, rows, columns), **d.quantization(near))
     return _one(d, name, [a, c], y, adj_x=adj_x, adj_y=adj_y)

@@ -48,6 +48,12 @@ def mbqm(x: int, multiplier: int, shift: int) -> int:
     return rounding_shift(doubling_high_mul(wrap32(x << left), multiplier), right)
 
 
+def mbqm64(x: int, multiplier: int, shift: int) -> int:
+    """MultiplyByQuantizedMultiplier of an int64, rounded once; of the multiplier 16 bits count."""
+    reduced = (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+    return (x * reduced + (1 << (14 - shift))) >> (15 - shift)
+
+
 def exp_on_negative(a: int, integer_bits: int) -> int:
     """exp(a) in Q0.31 for a ≤ 0 with that many integer bits."""
     if a == 0:
@@ -132,6 +138,18 @@ def inverse_sqrt(x: int) -> tuple[int, int]:
         y = clamp32((doubling_high_mul(3 << 27, y) - doubling_high_mul(half, cube)) << 3)
     y = doubling_high_mul(y, 1518500250)  # sqrt(1/2) in Q0.31
     return (y << -shift, 0) if shift < 0 else (y, -shift)
+
+
+# TFLite's table is one more than what is nearest at these places.
+_SIGMOID_ONE_MORE = (
+    *(4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44),
+    *(45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255),
+)
+
+
+def sigmoid_table() -> list[int]:
+    """sigmoid(i ÷ 24) in Q0.16, for the logistic function and tanh of int16 values."""
+    return [math.floor(65536 / (1 + math.exp(-i / 24)) + 0.5) + (i in _SIGMOID_ONE_MORE) for i in range(256)]
 
 
 # int16 arithmetic, which only HARD_SWISH uses.

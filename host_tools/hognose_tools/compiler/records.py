@@ -79,6 +79,23 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
     ),
     "GATHER": (24, "in:I indices:I out:I outer:I axis:I count:I run:I"),
     "UPDATE": (25, "in:I starts:I out:I loops:I *"),
+    "MATMUL": (
+        28,
+        "in1:I in2:I out:I bias:I rows:I depth:I columns:I row1:I depth1:I column2:I depth2:I "
+        "multiplier:i clamp shift:b in2_zp:b loops:H *",
+    ),
+    "RESIZE": (
+        29,
+        {
+            "b": "in:I out:I channels:I batch:H in_h:H in_w:H out_h:H out_w:H half_pixel:H step_h:i step_w:i",
+            "f": "in:I out:I channels:I batch:H in_h:H in_w:H out_h:H out_w:H half_pixel:H step_h:f step_w:f",
+        },
+    ),
+    "CONV16": (30, _CONV.replace("block", "wide")),
+    "CURVE": (
+        31,
+        "in:I out:I rows:I depth:I table:I multiplier:i function:B shift:b reserved:H",
+    ),
     "RESCALE": (
         19,
         "in:I out:I count:I function:B out_type:B shift:b negative_shift:b "
@@ -131,8 +148,9 @@ FUNCTIONS = {
     "RESCALE": ["SIGN", "ABS", "RSQRT"],
     "REDUCE": ["SUM", "MAX", "MIN", "ARG_MAX", "ARG_MIN"],
     "NORMALIZE": ["L2", "LOG_SOFTMAX"],
+    "CURVE": ["LOGISTIC", "TANH", "SOFTMAX"],
 }
-REFS = ("in", "in1", "in2", "out", "weights", "params", "scratch", "table", "indices", "starts")
+REFS = ("in", "in1", "in2", "out", "weights", "params", "bias", "scratch", "table", "indices", "starts")
 
 
 @dataclass

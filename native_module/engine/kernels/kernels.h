@@ -46,6 +46,11 @@ void hog_l2_pool(const hog_t *h, void *arena, const hog_pool_t *op);
 void hog_gather_rows(const hog_t *h, void *arena, const hog_gather_t *op);
 void hog_update(const hog_t *h, void *arena, const hog_update_t *op);
 void hog_normalize(const hog_t *h, void *arena, const hog_normalize_t *op);
+void hog_matmul(const hog_t *h, void *arena, const hog_matmul_t *op);
+void hog_resize(const hog_t *h, void *arena, const hog_resize_t *op);
+void hog_conv16(const hog_t *h, void *arena, const hog_conv_t *op);
+void hog_pool16(const hog_t *h, void *arena, const hog_pool_t *op);
+void hog_curve(const hog_t *h, void *arena, const hog_curve_t *op);
 
 // An element of any integer type, or bool, as int32; `hog_put` takes what it can hold of x.
 int32_t hog_get(const void *p, uint8_t type);
@@ -60,6 +65,10 @@ float hog_exp_rounded(float x); // x <= 0
 float hog_floor_div(float x, float y);
 float hog_floor_mod(float x, float y);
 int32_t hog_one_over_one_plus(int32_t a);
+int16_t hog_sigmoid16(const uint16_t *table, int32_t x);
+int16_t hog_tanh16(const uint16_t *table, int32_t x);
+int64_t hog_get_int64(const void *p, uint32_t i); // element i
+int32_t hog_requantize64(int64_t x, int32_t multiplier, int shift); // rounded once; shift in -31 ... 14
 int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier and its shift
 #endif
 
@@ -172,6 +181,13 @@ static inline int8_t hog_clamp_int8(int32_t x, const hog_clamp_t *clamp) {
     x = hog_add(x, clamp->i.out_zp);
     return (int8_t)hog_min(hog_max(x, clamp->i.min), clamp->i.max);
 }
+
+#if HOG_FULL
+// An integer result of any width.
+static inline int32_t hog_clamp_int(int32_t x, const hog_clamp_t *clamp) {
+    return hog_min(hog_max(hog_add(x, clamp->i.out_zp), clamp->i.min), clamp->i.max);
+}
+#endif
 
 // A NaN stays.
 static inline float hog_clamp_float(float x, float min, float max) {

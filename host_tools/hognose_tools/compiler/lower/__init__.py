@@ -13,7 +13,7 @@ from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
 from ..passes import data_inputs
 from ..records import TYPECODE
-from . import apply, combine, elementwise, reduction, shape, window
+from . import apply, combine, elementwise, matrix, reduction, shape, window
 from .core import ASK_TYPE, Const, Lowered, Step, Unsupported, View, typecode
 
 __all__ = ["LOWER", "Const", "Lowered", "Step", "View", "lower"]
@@ -80,6 +80,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "ARG_MAX": reduction.extreme,
     "ARG_MIN": reduction.extreme,
     "AVERAGE_POOL_2D": lambda low, op: window.pool(low, op, name="AVERAGE_POOL"),
+    "BATCH_MATMUL": matrix.batch_matmul,
     "BATCH_TO_SPACE_ND": shape.batch_to_space,
     "BROADCAST_ARGS": combine.broadcast_args,
     "BROADCAST_TO": shape.broadcast_to,
@@ -140,6 +141,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "RELU": apply.relu,
     "RELU6": apply.relu,
     "RESHAPE": shape.reshape,
+    "RESIZE_BILINEAR": matrix.resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": shape.resize_nearest,
     "REVERSE_V2": shape.reverse,
     "ROUND": apply.unary,
@@ -163,6 +165,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "TANH": lambda low, op: elementwise.sigmoid(
         low, op, name="TANH", function=fx.tanh, fraction_bits=7, zero_point=0
     ),
+    "TRANSPOSE_CONV": matrix.transpose_conv,
     "TRANSPOSE": shape.transpose,
     "UNPACK": shape.unpack,
     "ZEROS_LIKE": shape.zeros_like,

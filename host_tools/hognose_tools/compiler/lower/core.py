@@ -65,11 +65,17 @@ class Lowered:
     inplace: Pairs = field(default_factory=set)
     problems: dict[str, list[str]] = field(default_factory=dict)  # what is wrong: where
     _candidates: list[tuple[int, Buffer, Buffer]] = field(default_factory=list)
+    _made: int = 0  # tensors
 
     def new_buffer(self, size: int) -> View:
         buffer = Buffer(max(size, 1))
         self.buffers.append(buffer)
         return View(buffer)
+
+    def new_index(self) -> int:
+        """For a tensor that the model does not have."""
+        self._made += 1
+        return -self._made
 
     def place(self, t: Tensor) -> View | Const:
         """Where `t` is, or where it will be."""

@@ -11,6 +11,7 @@ import numpy as np
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
 from ..records import Loop
+from . import curve
 from .core import (
     ASK_TYPE,
     Const,
@@ -214,8 +215,11 @@ def sigmoid(
 ) -> None:
     """LOGISTIC and TANH: gemmlowp's fixed-point functions of the input in Q4.27."""
     x, y = same_size(op)
-    if arithmetic(x, y) == "f":
+    kind = arithmetic(x, y, kinds="bhf")
+    if kind == "f":
         return unary_float(low, op, name)
+    if kind == "h":
+        return curve.sigmoid(low, op, x, y)
     if y.zero_point != zero_point:
         raise Unsupported(
             f"its output's zero point is {y.zero_point}, {zero_point} is expected: quantize the model again"

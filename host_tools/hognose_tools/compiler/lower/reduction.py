@@ -11,7 +11,7 @@ import numpy as np
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
 from ..records import Loop, function
-from . import window
+from . import curve, window
 from .core import (
     Const,
     Lowered,
@@ -198,7 +198,9 @@ def _log_softmax_scales(x: Tensor, y: Tensor) -> dict[str, Any]:
 
 def softmax(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
-    kind = arithmetic(x, y)
+    kind = arithmetic(x, y, kinds="bhf")
+    if kind == "h" and x.shape:
+        return curve.softmax(low, op, x, y)
     if not x.shape:
         raise Unsupported("softmax of a scalar: damaged model")
     depth, beta = x.shape[-1], op.options["beta"]

@@ -21,7 +21,7 @@ from .core import (
     typecode,
 )
 
-_SAME = 0  # tflite.Padding
+SAME = 0  # tflite.Padding
 
 
 @dataclass
@@ -53,7 +53,7 @@ def window(op: Operator, axis: str, size: int, out: int, k: int) -> Window:
     if stride < 1 or dilation < 1 or k < 1:
         raise Unsupported(f"stride {stride}, dilation {dilation}, window {k}: each must be at least 1")
     reach = (k - 1) * dilation + 1
-    same = op.options["padding"] == _SAME
+    same = op.options["padding"] == SAME
     expected = -(-size // stride) if same else max(0, -(-(size - reach + 1) // stride))
     if out != expected:
         raise Unsupported(f"its output is {out} along {axis}, {expected} was expected: damaged model")
@@ -86,17 +86,17 @@ def parameters(op: Operator, kind: str, weights: np.ndarray, out_axis: int) -> t
         raise Unsupported(f"{len(bias)} bias values for {channels} channels: damaged model")
     if kind == "f":
         return Const(bias.astype("<f4").tobytes()), 0
-    if bias.dtype != np.int32:
+    if bias.dtype not in ((np.int32, np.int64) if kind == "h" else (np.int32,)):
         raise Unsupported(f"a bias of type {bias.dtype} is not supported: {ASK_TYPE}")
     others = tuple(i for i in range(weights.ndim) if i != out_axis)
     bias = bias.astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=others)
     pairs = scales(op, x, w, channels)
-    if any(shift > 30 for _, shift in pairs):
+    if any(shift > (14 if kind == "h" else 30) for _, shift in pairs):
         raise Unsupported("its scales differ by more than 2^30: quantize the model again")
     multipliers = np.array([m for m, _ in pairs], "<i4")
     shifts = np.array([s for _, s in pairs], "i1")
-    # Accumulators are 32 bits wide and wrap, in TFLM as here.
-    data = bias.astype("<u4").tobytes() + multipliers.tobytes() + shifts.tobytes()
+    # Accumulators of int8 are 32 bits wide and wrap, in TFLM as here.
+    data = bias.astype("<i8" if kind == "h" else "<u4").tobytes() + multipliers.tobytes() + shifts.tobytes()
     return Const(data), len(pairs)
 
 
@@ -111,11 +111,19 @@ def symmetric(w: Tensor, data: np.ndarray, kind: str) -> np.ndarray:
     return folded.astype(np.int8)
 
 
+def weights_fit(x: Tensor, w: Tensor, kind: str) -> None:
+    """int8 and int16 values go with int8 weights, float32 ones with float32."""
+    if kind != "h":
+        typecode(x, w)
+    elif w.dtype != "int8":
+        raise Unsupported(f"{x.dtype} with {w.dtype} weights is not supported: {ASK_TYPE}")
+
+
 def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
-    kind = arithmetic(x, y)
-    typecode(x, w)
+    kind = arithmetic(x, y, kinds="bhf")
+    weights_fit(x, w, kind)
     weights = constant(op, 1, "weights")
     batch, in_h, in_w, in_c = shape4(x)
     out_batch, out_h, out_w, out_c = shape4(y)
@@ -128,14 +136,14 @@ def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
             "weights, output do not fit together: damaged model"
         )
     rows, columns = window(op, "h", in_h, out_h, k_h), window(op, "w", in_w, out_w, k_w)
-    _emit_conv(low, op, kind, weights, batch, rows, columns, in_c, out_c, groups, depthwise)
+    emit_conv(low, op, kind, weights, batch, rows, columns, in_c, out_c, groups, depthwise)
 
 
 def fully_connected(low: Lowered, op: Operator) -> None:
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
-    kind = arithmetic(x, y)
-    typecode(x, w)
+    kind = arithmetic(x, y, kinds="bhf")
+    weights_fit(x, w, kind)
     if op.options.get("weights_format", 0) != 0:
         raise Unsupported("shuffled weights are not supported: convert the model again")
     weights = symmetric(w, constant(op, 1, "weights"), kind)
@@ -150,10 +158,10 @@ def fully_connected(low: Lowered, op: Operator) -> None:
         )
     out_c, in_c = weights.shape
     row, rows = Window(1, 1, 1, 1, 1, 0), Window(x.size // in_c, x.size // in_c, 1, 1, 1, 0)
-    _emit_conv(low, op, kind, weights.reshape(out_c, 1, 1, in_c), 1, row, rows, in_c, out_c, 1, False)
+    emit_conv(low, op, kind, weights.reshape(out_c, 1, 1, in_c), 1, row, rows, in_c, out_c, 1, False)
 
 
-def _emit_conv(
+def emit_conv(
     low: Lowered,
     op: Operator,
     kind: str,
@@ -169,6 +177,8 @@ def _emit_conv(
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
     params, count = parameters(op, kind, weights, 3 if depthwise else 0)
+    if kind == "h" and depthwise:  # CONV16 has one layout
+        weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
     depth = 1 if depthwise else in_c // groups
     patch = rows.k * columns.k * depth
     macs = batch * rows.out * columns.out * out_c * patch
@@ -203,18 +213,25 @@ def _emit_conv(
         "pad_w": columns.pad,
         "scales": count,
         "block": block,
+        "wide": int(kind == "h" and _sums_wide(op)),
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
     }
     # Pixel for pixel, in place, as far as blocks.fit finds room for a block of all channels.
     in_place = scratch is not None and in_c == out_c == block and rows.identity and columns.identity
     low.emit(
-        "DEPTHWISE" if depthwise else "CONV",
+        "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV",
         op,
         fields,
         kind=kind,
         macs=macs,
         inplace=[x] if in_place else [],
     )
+
+
+def _sums_wide(op: Operator) -> bool:
+    """Whether TFLM sums products of int16 values in 64 bits: not in a CONV_2D with an int32 bias."""
+    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    return op.kind != "CONV_2D" or bias is None or bias.dtype != "int32"
 
 
 def _largest_block(
@@ -237,12 +254,12 @@ def _patch_in_place(rows: Window, columns: Window, groups: int) -> bool:
 def pool(low: Lowered, op: Operator, *, name: str) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    kind = arithmetic(x, y)
+    kind = arithmetic(x, y, kinds="f" if name == "L2_POOL" else "bhf")
     batch, in_h, in_w, channels = shape4(x)
     out_batch, out_h, out_w, out_c = shape4(y)
     if (batch, channels) != (out_batch, out_c):
         raise Unsupported("batch or channels change in a pooling layer: damaged model")
-    if kind == "b" and (abs(x.scale - y.scale) > 1e-6 or x.zero_point != y.zero_point):
+    if kind in "bh" and (abs(x.scale - y.scale) > 1e-6 or x.zero_point != y.zero_point):
         raise Unsupported("input and output are quantized differently: quantize the model again")
     rows = window(op, "h", in_h, out_h, op.options["filter_height"])
     columns = window(op, "w", in_w, out_w, op.options["filter_width"])
