@@ -47,6 +47,19 @@ MEAN = {
 MOVE = {"in": 0, "out": 1000, "run": 10, "loops": 2}
 SOFTMAX = {"in": 0, "out": 0, "rows": 3, "depth": 10, "table": IN_DATA + 64, "entries": 200}
 UNARY = {"in": 0, "out": 0, "count": 100, "min": 0.0, "max": 6.0}
+MATMUL = {
+    **INT8_CLAMP, "in1": 0, "in2": IN_DATA, "out": 512, "bias": IN_DATA + 1024, "rows": 4, "depth": 5,
+    "columns": 6, "row1": 5, "depth1": 1, "column2": 1, "depth2": 6, "multiplier": 9, "shift": -3,
+    "in2_zp": 3, "loops": 1,
+}  # fmt: skip
+RESIZE = {
+    "in": 0, "out": 512, "channels": 3, "batch": 1, "in_h": 4, "in_w": 5, "out_h": 6, "out_w": 7,
+    "half_pixel": 1, "step_h": 700, "step_w": 800,
+}  # fmt: skip
+CURVE = {
+    "in": 0, "out": 0, "rows": 3, "depth": 10, "table": IN_DATA, "multiplier": 3, "function": 1,
+    "shift": 0, "reserved": 0,
+}  # fmt: skip
 QUANTIZE = {"in": 0, "out": 0, "count": 100, "scale": 0.5, "zero_point": -128}
 
 VALID = {
@@ -69,10 +82,42 @@ VALID = {
     "clamp": Record("CLAMP", "f", UNARY),
     "logistic": Record("LOGISTIC", "f", UNARY),
     "tanh": Record("TANH", "f", UNARY),
+    "matmul": Record("MATMUL", "b", MATMUL, [Loop(2, 20, 0)]),
+    "float matmul": Record("MATMUL", "f", {**MATMUL, **FLOAT_CLAMP, "out": 1024}, [Loop(2, 20, 0)]),
+    "int16 matmul": Record("MATMUL", "h", MATMUL, [Loop(2, 20, 0)]),
+    "resize": Record("RESIZE", "b", RESIZE),
+    "float resize": Record("RESIZE", "f", {**RESIZE, "step_h": 0.5, "step_w": 1.5, "out": 1024}),
+    "conv16": Record("CONV16", "h", {**CONV, "scratch": NONE, "wide": 1}),
+    "int16 pool": Record("MAX_POOL", "h", {**POOL, "out": 1024}),
+    "curve": Record("CURVE", "h", CURVE),
+    "int16 softmax": Record("CURVE", "h", {**CURVE, "function": 3}),
 }
 
 # record, what is changed, words
 REFUSED = [
+    ("matmul", {"depth": 0}, "a size is 0"),
+    ("matmul", {"depth1": 0}, "input ends outside the arena or the file"),
+    ("matmul", {"row1": BIG}, "input ends outside the arena or the file"),
+    ("matmul", {"in2": IN_DATA + 4096 - 29}, "input ends outside the arena or the file"),
+    ("matmul", {"out": 39}, "output or scratch overlap"),
+    ("matmul", {"out": ARENA - 47}, "output ends outside the arena"),
+    ("matmul", {"bias": 0}, "parameters end outside the file"),
+    ("matmul", {"shift": 31}, "multiplier or shift out of range"),
+    ("int16 matmul", {"shift": 15}, "multiplier or shift out of range"),
+    ("resize", {"out_w": 0}, "a size is 0"),
+    ("resize", {"half_pixel": 2}, "a reserved field is not 0"),
+    ("resize", {"step_h": -1}, "scale is not a positive number"),
+    ("float resize", {"step_w": float("nan")}, "scale is not a positive number"),
+    ("resize", {"out": 59}, "output or scratch overlap"),
+    ("conv16", {"wide": 2}, "a reserved field is not 0"),
+    ("conv16", {"scratch": 2048}, "a reserved field is not 0"),
+    ("conv16", {"params": IN_DATA + 4096 - 77}, "parameters end outside the file"),
+    ("conv16", {"weights": IN_DATA + 4096 - 107}, "weights end outside the file"),
+    ("int16 pool", {"in": 1}, "input ends outside the arena or is misaligned"),
+    ("curve", {"function": 4}, "unknown function"),
+    ("curve", {"shift": -1}, "multiplier or shift out of range"),
+    ("curve", {"multiplier": 1 << 15}, "multiplier or shift out of range"),
+    ("curve", {"table": IN_DATA + 3586}, "table ends outside the file"),
     ("conv", {"batch": 0}, "a size is 0"),
     ("conv", {"dilation_w": 0}, "a size is 0"),
     ("conv", {"in_c": 0}, "a size is 0"),

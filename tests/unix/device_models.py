@@ -8,9 +8,11 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 
+import operators_more  # noqa: F401  (adds to OPERATORS)
 from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.lower import LOWER
 from hognose_tools.oracle import Oracle
-from operators import FOUNDATION, cases
+from operators import FOUNDATION, OPERATORS, cases
 from tflite_builder import Builder, Tensor
 
 CASES = 6  # of each operator and type
@@ -28,6 +30,15 @@ def write_all(folder: Path) -> None:
     for name, dtype in sorted(FOUNDATION):
         for i, case in enumerate(examples(name, dtype)):
             write(folder / "cases" / f"{name}_{dtype}_{i}", case.tflite, case.inputs)
+
+
+def write_others(folder: Path) -> None:
+    """One random model of each operator and type beyond the first ones."""
+    (folder / "cases").mkdir()
+    for name, dtype in sorted(OPERATORS.keys() - FOUNDATION):
+        if name in LOWER:
+            case = examples(name, dtype)[-1]
+            write(folder / "cases" / f"{name}_{dtype}", case.tflite, case.inputs)
 
 
 def write(path: Path, tflite: bytes, inputs: Sequence[np.ndarray] | None = None, **options) -> None:

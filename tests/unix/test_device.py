@@ -8,7 +8,7 @@ from pathlib import Path
 
 import device_models
 import pytest
-from targets import MPY, ROOT, STOCK, Target
+from targets import MPY, ROOT, STOCK, TARGETS, Target
 
 SCRIPT = Path(__file__).with_name("device_tests.py")
 TESTS = re.findall(r"^def test_(\w+)", SCRIPT.read_text(), re.MULTILINE)
@@ -39,6 +39,19 @@ def reference_folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for name in ("hello_world_int8", "kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "ad01_fp32"):
         tflite = (models / f"{name}.tflite").read_bytes()
         device_models.write(folder / name, tflite)
+    return folder
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.full], ids=lambda t: t.name)
+def test_other_operators(target: Target, others_folder: Path) -> None:
+    """Those that the small module leaves out, too."""
+    run_test(target, others_folder, "bytes_are_tflms")
+
+
+@pytest.fixture(scope="session")
+def others_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("others")
+    device_models.write_others(folder)
     return folder
 
 

@@ -105,7 +105,10 @@ def _tensor(model: Any, t: Any, index: int) -> Tensor:
         zeros = np.resize(zeros, len(scales)) if len(zeros) else np.zeros(len(scales), np.int64)
     name = (t.Name() or b"").decode("utf-8", "replace")
     axis = int(q.QuantizedDimension()) if q else 0
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, _data(model, t, index, shape, dtype))
+    data = _data(model, t, index, shape, dtype)
+    if dtype == "int4" and data is not None:
+        dtype = "int8"  # TFLM computes with int4 as with int8
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, data)
 
 
 def _data(model: Any, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:

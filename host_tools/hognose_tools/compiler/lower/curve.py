@@ -17,7 +17,7 @@ _ENTRIES = 512  # of a table over all of int16, and one more at its end
 
 
 def sigmoid(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
-    """LOGISTIC and TANH: the input in steps of 2^-12 / 3, at which TFLite's table of the logistic function is."""
+    """LOGISTIC and TANH: the input in steps of 2^-12 / 3, as its table wants it."""
     _check(x, y, abs(math.log2(y.scale) + 15) < 1e-3, "2^-15")
     log = math.log2(x.scale)
     left = 12 + round(log)

@@ -96,7 +96,12 @@ def _matmul_scales(kind: str, x: Tensor, w: Tensor, y: Tensor) -> dict[str, int]
 
 
 def _matmul(
-    low: Lowered, op: Operator, kind: str, operands: tuple[Tensor, Tensor], fields: dict[str, Any], loops: list
+    low: Lowered,
+    op: Operator,
+    kind: str,
+    operands: tuple[Tensor, Tensor],
+    fields: dict[str, Any],
+    loops: list,
 ) -> None:
     fields |= {
         "in1": low.place(operands[0]),
@@ -109,7 +114,7 @@ def _matmul(
 
 @dataclass
 class _Phase:
-    """Every `stride`th row (or column) of a transposed convolution's output, which is a convolution of its own."""
+    """Every `stride`th row (or column) of a transposed convolution: a convolution of its own."""
 
     first: int
     out: int
