@@ -52,18 +52,18 @@ def _check_matmul(file, op, loops):
     if out_size == 0 or depth == 0:
         raise ValueError("a size is 0")
     if not file._in_arena(out, out_size, size):
-        raise ValueError("output ends outside the arena or is misaligned")
+        raise ValueError("output misplaced")
     walks = list(loops) + [(rows, row1, 0), (columns, 0, column2), (depth, depth1, depth2)]
     if depth1 == 0 or max(row1, depth1, column2, depth2) >= LIMIT:
-        raise ValueError("input ends outside the arena or the file, or is misaligned")
+        raise ValueError("operand misplaced")
     for ref, second in ((in1, False), (in2, True)):
         extent = file._extent(ref, walks, second, size, size)
         if extent is None:
-            raise ValueError("input ends outside the arena or the file, or is misaligned")
+            raise ValueError("operand misplaced")
         if overlap(extent[0], extent[1], out, out_size):
-            raise ValueError("output or scratch overlap each other or the input")
+            raise ValueError("tensors overlap")
     if bias != _NONE and not file._in_data(bias, columns * (8 if kind == "h" else 4), 4):
-        raise ValueError("parameters end outside the file or are misaligned")
+        raise ValueError("parameters misplaced")
     if kind != "f":
         check_multiplier(multiplier, shift)
     if kind == "h" and shift > 14:
@@ -207,11 +207,11 @@ def _check_conv16(file, op, loops):
     if scratch != _NONE or wide > 1:
         raise ValueError("a reserved field is not 0")
     if not file._in_data(weights, k_h * k_w * (in_c // groups) * out_c, 1):
-        raise ValueError("weights end outside the file or are misaligned")
+        raise ValueError("weights misplaced")
     if scales not in (1, out_c):
-        raise ValueError("multipliers are neither one nor one for each channel")
+        raise ValueError("neither one multiplier nor one for each channel")
     if not file._in_data(params, 4 * (2 * out_c + scales) + scales, 4):
-        raise ValueError("parameters end outside the file or are misaligned")
+        raise ValueError("parameters misplaced")
     at = (params ^ LIMIT) + 8 * out_c
     for i in range(scales):
         shift = struct.unpack_from("<b", file.data, at + 4 * scales + i)[0]
@@ -269,7 +269,7 @@ def _check_curve(file, op, loops):
     if reserved != 0:
         raise ValueError("a reserved field is not 0")
     if not file._in_data(table, 4 * _ENTRIES if function == _SOFTMAX else 512, 2):
-        raise ValueError("table ends outside the file or is misaligned")
+        raise ValueError("table misplaced")
     if function == _SOFTMAX:
         check_multiplier(multiplier, shift)
     elif not (0 <= multiplier <= 0x7FFF and 0 <= shift <= 31):

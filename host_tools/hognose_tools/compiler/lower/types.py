@@ -66,7 +66,7 @@ FULL = {
     "ARG_MAX": "bf",
     "ARG_MIN": "bf",
     "AVERAGE_POOL_2D": "fh",
-    "BATCH_MATMUL": "bhf",
+    "BATCH_MATMUL": "bfh",
     "BATCH_TO_SPACE_ND": _MOVED,
     "BROADCAST_ARGS": "i",
     "BROADCAST_TO": _MOVED,
