@@ -43,7 +43,7 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 
 bench: $(BUILD)/.extension unix unix-tflm
-	@PYTHONPATH=tests/qemu $(PYTHON) tests/bench.py
+	@PYTHONPATH=tests/qemu:tests/unix:tests/host $(PYTHON) tests/bench.py
 
 unix: $(UNIX) $(UNIX_STOCK)
 

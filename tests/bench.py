@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import instructions
+import matrix
 
 import qemu
 from hognose_tools import files
@@ -197,6 +198,7 @@ def main() -> int:
         "cycles": cycles(),
         "engines": engines(),
         "code": code(),
+        "matrix": matrix.rows(MODELS),
         "instructions": instructions_table(),
         "operators": operators_table(),
     }.items():

@@ -270,6 +270,15 @@ static void check_options(tflite_t *m, uint32_t operator) {
     }
 }
 
+// What converters make of a float model that is asked to be small.
+static bool is_hybrid(tflite_t *m, const tflite_operator_t *op, int code) {
+    enum { CONV_2D = 3, DEPTHWISE_CONV_2D = 4, FULLY_CONNECTED = 9 };
+    tflite_tensor_t in, weights;
+    return (code == CONV_2D || code == DEPTHWISE_CONV_2D || code == FULLY_CONNECTED)
+        && tflite_operand(m, op, false, 0, &in) && tflite_operand(m, op, false, 1, &weights)
+        && in.typecode == 'f' && weights.typecode == 'b';
+}
+
 static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_vector_t inputs,
     tflite_vector_t operators, uint32_t k) {
     uint32_t operator = element(m, operators, k);
@@ -304,6 +313,9 @@ static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_v
     tflite_code_t code;
     tflite_code(m, number(m, operator, OPERATOR_CODE, 4, 0), &code);
     tflite_operator_t op = {operator, in.count, out.count, tensors};
+    if (is_hybrid(m, &op, code.builtin)) {
+        return "float values with int8 weights (dynamic-range quantization), which TFLM does not have";
+    }
     bool fits = m->bad || (code.builtin != TFLITE_CUSTOM ? tflite_shapes_fit(m, &op, code.builtin)
         : tflite_custom_fits(m, &op, code.custom, m->bytes + custom.at, custom.count));
     return fits ? NULL : "the shapes or types of its tensors, or its options, do not fit";

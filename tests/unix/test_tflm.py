@@ -17,6 +17,8 @@ import pytest
 from flatbuffers import flexbuffers
 from targets import ROOT, Target
 
+from hognose_tools import verify
+from hognose_tools.compiler import carry_tflite
 from hognose_tools.oracle import Oracle
 
 import operators_more  # noqa: F401 isort: skip  (adds to OPERATORS)
@@ -353,8 +355,16 @@ def _few_cells(b: Builder):
     return inputs, outputs
 
 
-# What TFLM would run beyond some buffer's end.
+def _hybrid(b: Builder):
+    """Dynamic-range quantization."""
+    x, y = b.tensor((1, 2)), b.tensor((1, 3))
+    b.op("FULLY_CONNECTED", [x, b.const(np.ones((3, 2), np.int8), scale=1.0), None], y)
+    return [x], [y]
+
+
+# What TFLM would run beyond some buffer's end, or cannot run.
 WRONG = {
+    "hybrid": _hybrid,
     "sizes": _sizes,
     "narrow": _narrow,
     "few_cells": _few_cells,
@@ -391,6 +401,14 @@ def test_every_operator(operators: Path) -> None:
 @pytest.mark.parametrize("test", ["bytes_are_tflms", "lite_is_tflm", "arenas", "dropped_interpreters"])
 def test_keepers(keepers: Path, test: str) -> None:
     run_test(keepers, test)
+
+
+def test_packed_for_tflm(keepers: Path) -> None:
+    """Several subgraphs, variables and custom operators survive in a `.hog`."""
+    for path in models_of(keepers):
+        tflite = path.read_bytes()
+        inputs = [x[None] for x in random_inputs(tflite)]
+        assert verify.verify(tflite, carry_tflite(tflite), inputs, "tflm", "unix") is None, path.stem
 
 
 def test_wrong_models(tmp_path: Path) -> None:
