@@ -39,6 +39,8 @@ OPERATORS = (
     "NORMALIZE",
     "GATHER",
     "UPDATE",
+    "SVDF",
+    "LSTM",
 )
 # Bytes of an element, by typecode.
 SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}
@@ -97,6 +99,11 @@ def operators(file):
         names.append(OPERATORS[code])
         at += 4 * words
     return names
+
+
+def initial(file):
+    """How many of the first operators run only at a reset: none where the model keeps no state."""
+    return struct.unpack_from("<H", file, section(file, b"PLAN")[0] + 6)[0]
 
 
 def meta(file):

@@ -192,15 +192,12 @@ class _OnModel:
     """A `Model` with the attributes and calls of `tflm.Interpreter`."""
 
     def __init__(self, model):
-        self.invoke = model.invoke
+        self.invoke, self.reset = model.invoke, model.reset
         meta = model.meta
         self.inputs = _describe(model._inputs, meta.get("inputs", ()), 0)
         self.outputs = _describe(model._outputs, meta.get("outputs", ()), len(self.inputs))
         names = [{t.name: t.index for t in tensors} for tensors in (self.inputs, self.outputs)]
         self.signatures = {"serving_default": names}
-
-    def reset(self):
-        pass  # a .hog has no variables
 
 
 class _Description:

@@ -50,7 +50,8 @@ class Model:
     `source` is a path, or the file's content as bytes, bytearray or memoryview, which is used where it
     lies and must not change; only memory that is not word-aligned is copied. `engine`: "native" (the
     module `_hognose`), "reference" (plain Python) or None, the best there is. `arena`: a writable buffer
-    of at least `arena_size` bytes to work in; models that do not run at the same time may share one.
+    of at least `arena_size` bytes to work in; models that do not run at the same time and keep no state may
+    share one.
 
     Attributes, lists over the inputs or outputs as in OpenMV's `ml.Model`: `input_shape` (tuples),
     `input_dtype` (typecodes: b int8, f float32 …), `input_scale`, `input_zero_point`, and the same for
@@ -81,6 +82,9 @@ class Model:
         if self.engine == "tflm":
             self._facts = self._engine
             self.ram += self._engine.bind(self._arena).ram  # interpreter and resolver
+        self._initial = self._facts.initial(self._file)
+        if self._initial:
+            self.reset()
         self._inputs, self._outputs, _ = self._facts.tensors(self._file)
         self.input_shape = [t.shape for t in self._inputs]
         self.input_dtype = [t.dtype for t in self._inputs]
@@ -120,6 +124,16 @@ class Model:
         """
         self._engine.invoke(self._state, self._arena, raw_in, raw_out)
 
+    def reset(self):
+        """Clears what the model keeps from one run to the next: the state of SVDF and LSTM layers, variables.
+
+        It is as after loading then. A model that keeps nothing is left alone.
+        """
+        if self.engine == "tflm":
+            self._engine.reset()
+        elif self._initial:
+            self._engine.run(self._state, self._arena, 0, self._initial)
+
     def profile(self):
         """Runs operator by operator on what the inputs hold: a list of (operator, microseconds)."""
         if self.engine == "tflm":
@@ -128,9 +142,10 @@ class Model:
         clock = _stopwatch()
         result = []
         for i, name in enumerate(hogfile.operators(self._file)):
-            clock()
-            run(state, arena, i, i + 1)
-            result.append((name, clock()))
+            if i >= self._initial:
+                clock()
+                run(state, arena, i, i + 1)
+                result.append((name, clock()))
         return result
 
     @property
@@ -161,6 +176,8 @@ class Model:
         if self.labels:
             lines.append("labels: " + ", ".join(self.labels))
         lines.append("operators: " + " ".join(self._facts.operators(self._file)))
+        if self._initial:
+            lines.append("keeps state from run to run: reset() clears it")
         lines.append("RAM: %d bytes, of these %d arena" % (self.ram, self.arena_size))
         return "\n".join(lines)
 

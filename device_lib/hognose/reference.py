@@ -86,7 +86,7 @@ class Reference:
             if len(given) != io.nbytes():
                 raise ValueError("%d bytes given, the input takes %d" % (len(given), io.nbytes()))
             arena[io.ref : io.ref + io.nbytes()] = given
-        self.run(state, arena, 0, len(self.file.operators))
+        self.run(state, arena, self.file.initial, len(self.file.operators))
         for io, given in zip(self.file.outputs, outputs):
             n = io.nbytes()
             struct.pack_into("%ds" % n, given, 0, bytes(arena[io.ref : io.ref + n]))

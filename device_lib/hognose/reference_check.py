@@ -47,7 +47,8 @@ def full():
 
 
 class CheckedFile:
-    """A valid file. `data` is its section DATA, `operators` the offsets of the operators' records.
+    """A valid file. `data` is its section DATA, `operators` the offsets of the operators' records, of which
+    the first `initial` run only at a reset.
 
     ValueError says what is wrong with the file.
     """
@@ -62,9 +63,9 @@ class CheckedFile:
         end = plan + size
         if size < 8:
             raise ValueError("the plan is cut short")
-        inputs, outputs, count, zero = struct.unpack_from("<4H", file, plan)
-        if zero != 0:
-            raise ValueError("a reserved field is not 0")
+        inputs, outputs, count, self.initial = struct.unpack_from("<4H", file, plan)
+        if self.initial > count:
+            raise ValueError("the plan is cut short")
         if not (1 <= inputs <= 64 and 1 <= outputs <= 64):
             raise ValueError("not 1 to 64 inputs and outputs")
         at = plan + 8

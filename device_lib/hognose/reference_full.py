@@ -8,7 +8,7 @@ The counterpart of combine.c, apply.c and reduce.c of the native engine, loaded 
 import math
 import struct
 
-from . import reference_apply, reference_reduce, reference_wide
+from . import reference_apply, reference_recurrent, reference_reduce, reference_wide
 from .hogfile import SIZES
 from .reference_apply import floor
 from .reference_check import LIMIT, check_clamp, check_function, check_multiplier
@@ -32,6 +32,7 @@ FORMATS = {COMBINE: "3IH2Bc3i4b"}
 FORMATS.update(reference_apply.FORMATS)
 FORMATS.update(reference_reduce.FORMATS)
 FORMATS.update(reference_wide.FORMATS)
+FORMATS.update(reference_recurrent.FORMATS)
 
 _INF = float("inf")
 _NAN = float("nan")
@@ -249,7 +250,9 @@ CHECKS = {COMBINE: _check_combine}
 CHECKS.update(reference_apply.CHECKS)
 CHECKS.update(reference_reduce.CHECKS)
 CHECKS.update(reference_wide.CHECKS)
+CHECKS.update(reference_recurrent.CHECKS)
 KERNELS = {COMBINE: _combine}
 KERNELS.update(reference_apply.KERNELS)
 KERNELS.update(reference_reduce.KERNELS)
 KERNELS.update(reference_wide.KERNELS)
+KERNELS.update(reference_recurrent.KERNELS)

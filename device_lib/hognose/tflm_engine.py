@@ -115,6 +115,10 @@ class Tflm:
         i = self._interpreter
         return [Tensor(t) for t in i.inputs], [Tensor(t) for t in i.outputs], None
 
+    def initial(self, file):
+        """Nothing is for us to run at a reset."""
+        return 0
+
     def operators(self, file):
         """The operators' names in the order in which they run."""
         return self._interpreter.operators

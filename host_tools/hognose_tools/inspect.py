@@ -49,6 +49,7 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
         "weights": sum(layer.weights for layer in hog.layers),
         "inputs": [_port(p) for p in hog.inputs],
         "outputs": [_port(p) for p in hog.outputs],
+        "keeps_state": hog.initial > 0,
         "meta": _user_meta(hog),
         "layers": layers,
     }
@@ -89,6 +90,8 @@ def _table(facts: dict[str, Any]) -> str:
         + (f" (lower bound {facts['arena_lower_bound']:,})" if "arena_lower_bound" in facts else "")
         + f", weights {facts['weights']:,} bytes, {facts['macs']:,} MACs",
     ]
+    if facts["keeps_state"]:
+        lines.append("keeps state from run to run: model.reset() clears it")
     for kind in ("inputs", "outputs"):
         for i, p in enumerate(facts[kind]):
             numbers = f", scale {p['scale']:.6g}, zero point {p['zero_point']}" if p["scale"] else ""

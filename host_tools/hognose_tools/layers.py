@@ -67,7 +67,9 @@ def in_float(compiled: Compiled, inputs: list[np.ndarray], forced: Mapping[int, 
         for t, values in zip(compiled.graph.inputs, inputs, strict=True):
             _put(arena, compiled, t, values[n])
         for i, step in enumerate(compiled.lowered.steps):
-            read = [t for t in step.operator.inputs if t is not None and _in_arena(compiled, t)]
+            if i < compiled.lowered.initial:  # loading has run them
+                continue
+            read = [t for t in step.operator.inputs if t and not t.variable and _in_arena(compiled, t)]
             for t in read if _is_first(compiled, i) else ():
                 if t.index in forced:
                     _put(arena, compiled, t, forced[t.index][n])
@@ -91,10 +93,10 @@ def views(compiled: Compiled, values: Values) -> Values:
 
 
 def _completed(compiled: Compiled) -> list[int]:
-    """The steps that complete a tensor which then lies in the arena."""
-    steps = compiled.lowered.steps
-    last = {s.tensor.index: i for i, s in enumerate(steps)}
-    return [i for i, s in enumerate(steps) if last[s.tensor.index] == i and _in_arena(compiled, s.tensor)]
+    """The steps of a run that complete a tensor which then lies in the arena."""
+    low = compiled.lowered
+    last = {s.tensor.index: i for i, s in enumerate(low.steps) if i >= low.initial}
+    return sorted(i for i in last.values() if _in_arena(compiled, low.steps[i].tensor))
 
 
 def _is_first(compiled: Compiled, i: int) -> bool:

@@ -15,10 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--outputs", required=True, metavar="OUT.npz")
     parser.add_argument("--raw", action="store_true", help="the quantized integers themselves, in and out")
+    board.add_sequence_argument(parser)
     board.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
+    board.check_sequence(args.sequence)
     hog = files.read(args.model)
     ports = disassemble(hog).inputs
     inputs = samples.load(args.inputs, ports)
@@ -27,7 +29,8 @@ def main(args: argparse.Namespace) -> int:
             samples.raw(a, p, f"{args.inputs}, input {i}")
             for i, (a, p) in enumerate(zip(inputs, ports, strict=True))
         ]
-    outputs = board.run(hog, inputs, args.engine, args.on, "raw" if args.raw else "numbers")
+    mode = "raw" if args.raw else "numbers"
+    outputs = board.run(hog, inputs, args.engine, args.on, mode, args.sequence)
     samples.save(args.outputs, outputs)
     print(f"{args.outputs}: {len(inputs[0])} samples, {args.engine} engine on {args.on}")
     return 0

@@ -24,12 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--inputs", metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis')
     source.add_argument("--samples", type=int, default=10, metavar="N", help="random samples (default: 10)")
+    board.add_sequence_argument(parser)
     board.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     if args.samples < 1:
         raise UserError("--samples must be at least 1")
+    board.check_sequence(args.sequence)
     tflite = files.read(args.model)
     name = Path(args.model).stem
     compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
@@ -41,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     else:
         inputs = samples.random(ports, args.samples)
     where = f"{args.engine} engine on {args.on}"
-    difference = verify(tflite, compiled or hog, inputs, args.engine, args.on)
+    difference = verify(tflite, compiled or hog, inputs, args.engine, args.on, args.sequence)
     if difference:
         print(f"{args.model}, {where}: {difference}")
         return 1
@@ -92,32 +94,41 @@ def compare(got: np.ndarray, expected: np.ndarray, where: str) -> Difference | N
 
 
 def verify(
-    tflite: bytes, packed: Compiled | bytes, inputs: list[np.ndarray], engine: str, on: str
+    tflite: bytes,
+    packed: Compiled | bytes,
+    inputs: list[np.ndarray],
+    engine: str,
+    on: str,
+    sequence: int = 0,
 ) -> str | None:
     """What differs first, in words, or None. `inputs`: raw, each [samples, *shape].
 
+    A model that keeps state is reset before every `sequence` samples, and so is TFLM's; 0: never.
     `packed`: what the compiler made, or only the bytes of a `.hog`; then no layer is named.
     """
     count = len(inputs[0])
     hog = packed if isinstance(packed, bytes) else packed.hog
-    answers = board.run(hog, inputs, engine, on, "raw")
+    answers = board.run(hog, inputs, engine, on, "raw", sequence)
     oracle = Oracle(tflite)
     with bar("TFLM", count, "samples", quiet=True) as progress:
         for i in range(count):
+            if sequence and i % sequence == 0:
+                oracle.reset()
             expected = oracle.run([a[i] for a in inputs])
             for o, (answer, right) in enumerate(zip(answers, expected, strict=True)):
                 found = compare(answer[i], right, f"sample {i}, output {o}")
                 if found:
                     if isinstance(packed, bytes):
                         return str(found)
-                    layer = _first_layer(tflite, packed, [a[i : i + 1] for a in inputs], engine, on)
+                    first = i - i % sequence if sequence else 0 if packed.lowered.initial else i
+                    layer = _first_layer(tflite, packed, [a[first : i + 1] for a in inputs], engine, on)
                     return f"{found}. {layer}"
             progress.update()
     return None
 
 
 def _first_layer(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> str:
-    """The first layer that differs on the one sample of `inputs`."""
+    """The first layer that differs on the samples of `inputs`, a sequence from a reset on."""
     left = layers.on_engine(compiled, inputs, engine, on)
     right = layers.in_tflm(tflite, inputs, left)
     for step in compiled.lowered.steps:

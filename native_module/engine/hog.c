@@ -18,7 +18,9 @@
 
 #if HOG_FULL
 #define NEEDS "the file needs a newer engine"
-#define FULL_ERRORS(X) X(FUNCTION, "unknown function, or not of this type")
+#define FULL_ERRORS(X) \
+    X(FUNCTION, "unknown function, or not of this type") \
+    X(STATE, "state misplaced")
 #else
 #define NEEDS "the file needs the full engine; this is the small one"
 #define FULL_ERRORS(X)
@@ -717,6 +719,107 @@ static error_t check_update(const hog_t *h, const hog_update_t *op) {
     return overlap(op->in, in, op->out, out) || overlap(op->starts, op->loops * 4, op->out, out) ? E_OVERLAP : E_OK;
 }
 
+// Input, output, and what stays in the arena between runs: all of them apart.
+static error_t check_states(const hog_t *h, const tensor_t *t, unsigned n) {
+    for (unsigned i = 0; i < n; ++i) {
+        if (t[i].size == 0) {
+            return E_ZERO;
+        }
+        if (!in_arena(h, t[i].ref, t[i].size, t[i].align)) {
+            return i == 0 ? E_INPUT : i == 1 ? E_OUTPUT : E_STATE;
+        }
+        for (unsigned j = 0; j < i; ++j) {
+            if (overlap(t[i].ref, t[i].size, t[j].ref, t[j].size)) {
+                return E_OVERLAP;
+            }
+        }
+    }
+    return E_OK;
+}
+
+static error_t check_svdf(const hog_t *h, const hog_svdf_t *op) {
+    uint32_t size = hog_size(op->op.type), state_size = hog_size(op->state_type);
+    bool is_float = op->op.type == HOG_FLOAT32;
+    if (is_float ? op->state_type != HOG_FLOAT32
+        : op->op.type != HOG_INT8 || (op->state_type != HOG_INT8 && op->state_type != HOG_INT16)) {
+        return E_TYPE;
+    }
+    uint32_t filters = times(op->units, op->rank), taps = times(times(filters, op->memory), state_size);
+    const tensor_t tensors[] = {
+        {op->in, times(times(op->batch, op->inputs), size), size},
+        {op->out, times(times(op->batch, op->units), size), size},
+        {op->state, times(op->batch, taps), state_size},
+    };
+    error_t error = check_states(h, tensors, 3);
+    if (error) {
+        return error;
+    }
+    if (!in_data(h, op->weights, times(times(filters, op->inputs), size), size)
+        || !in_data(h, op->time, taps, state_size)) {
+        return E_WEIGHTS;
+    }
+    // Both are less than the arena.
+    if (!in_data(h, op->params, times(op->units + (is_float ? 0 : filters), 4), 4)) {
+        return E_PARAMS;
+    }
+    if (!is_multiplier(op->feature_multiplier, op->feature_shift) || !is_multiplier(op->multiplier, op->shift)) {
+        return E_MULTIPLIER;
+    }
+    return check_clamp(op->op.type, &op->clamp);
+}
+
+static error_t check_lstm(const hog_t *h, const hog_lstm_t *op) {
+    uint8_t type = op->op.type;
+    if (type != HOG_INT8 && type != HOG_INT16 && type != HOG_FLOAT32) {
+        return E_TYPE;
+    }
+    bool is_float = type == HOG_FLOAT32;
+    uint32_t size = hog_size(type), cell_size = is_float ? 4 : 2;
+    uint32_t rows = times(op->batch, op->steps), states = times(op->batch, op->units);
+    const tensor_t tensors[] = {
+        {op->in, times(times(rows, op->inputs), size), size},
+        {op->out, times(times(rows, op->units), size), size},
+        {op->hidden, times(states, size), size},
+        {op->cell, times(states, cell_size), cell_size},
+    };
+    error_t error = check_states(h, tensors, 4);
+    if (error) {
+        return error;
+    }
+    if (op->reserved != 0 || op->time_major > 1) {
+        return E_RESERVED;
+    }
+    uint32_t weight_size = is_float ? 4 : 1, gates = times(op->units, 4); // units and inputs are less than the arena
+    if (!in_data(h, op->weights, times(times(gates, op->inputs + op->units), weight_size), weight_size)) {
+        return E_WEIGHTS;
+    }
+    uint32_t bias = times(gates, is_float ? 4 : 8), scales = is_float ? 0 : 11;
+    if (bias >= LIMIT || !in_data(h, op->params, bias + scales * 5, 4)) {
+        return E_PARAMS;
+    }
+    if (is_float) {
+        return check_clamp(type, &op->clamp);
+    }
+    if (!in_data(h, op->table, 512, 2)) {
+        return E_TABLE;
+    }
+    const int32_t *multiplier = (const void *)((const uint8_t *)hog_at(h, NULL, op->params) + bias);
+    const int8_t *shift = (const int8_t *)(multiplier + scales);
+    for (unsigned i = 0; i < scales; ++i) {
+        bool is_wide = type == HOG_INT16 && i < 8; // of sums of 64 bits
+        if (!is_multiplier(multiplier[i], shift[i]) || (is_wide && shift[i] > 7)) {
+            return E_MULTIPLIER;
+        }
+    }
+    if (op->cell_shift < -30 || op->cell_shift > 14) {
+        return E_MULTIPLIER;
+    }
+    if (!is_int8(op->clamp.i.out_zp)) {
+        return E_ZERO_POINT;
+    }
+    return check_clamp(HOG_INT16, &op->clamp);
+}
+
 #endif
 
 #if HOG_FULL
@@ -885,6 +988,8 @@ static const uint8_t record_size[] = {
     [HOG_RESIZE] = sizeof(hog_resize_t),
     [HOG_CONV16] = sizeof(hog_conv_t),
     [HOG_CURVE] = sizeof(hog_curve_t),
+    [HOG_SVDF] = sizeof(hog_svdf_t),
+    [HOG_LSTM] = sizeof(hog_lstm_t),
     #endif
 };
 
@@ -995,6 +1100,10 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_conv16(h, record);
         case HOG_CURVE:
             return check_curve(h, record);
+        case HOG_SVDF:
+            return check_svdf(h, record);
+        case HOG_LSTM:
+            return check_lstm(h, record);
         #endif
         default:
             return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
@@ -1126,8 +1235,9 @@ static error_t check_file(hog_t *h, const void *file, size_t length, unsigned *w
     h->inputs = counts[0];
     h->outputs = counts[1];
     h->ops = counts[2];
-    if (counts[3] != 0) {
-        return E_RESERVED;
+    h->initial = counts[3];
+    if (h->initial > h->ops) {
+        return E_PLAN;
     }
     if (h->inputs - 1u >= MAX_IO || h->outputs - 1u >= MAX_IO) {
         return E_IO_COUNT;
@@ -1262,6 +1372,12 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
         case HOG_CURVE:
             hog_curve(h, arena, record);
             break;
+        case HOG_SVDF:
+            hog_svdf(h, arena, record);
+            break;
+        case HOG_LSTM:
+            hog_lstm(h, arena, record);
+            break;
         #endif
         default:
             hog_lut(h, arena, record);
@@ -1270,9 +1386,9 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
     return op + op->words;
 }
 
-void hog_invoke(const hog_t *h, void *arena) {
+void hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last) {
     const hog_op_t *op = h->op;
-    for (unsigned i = 0; i < h->ops; ++i) {
-        op = hog_run(h, arena, op);
+    for (unsigned i = 0; i < last; ++i) {
+        op = i < first ? op + op->words : hog_run(h, arena, op);
     }
 }

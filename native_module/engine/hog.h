@@ -6,7 +6,9 @@
 //     hog_t h;
 //     unsigned where;
 //     const char *error = hog_load(&h, file, length, &where);  // NULL: all is well
-//     // hand over h.arena_size bytes, 16-byte aligned; put the inputs where hog_io() says
+//     // hand over h.arena_size bytes, 16-byte aligned
+//     hog_reset(&h, arena);
+//     // put the inputs where hog_io() says
 //     hog_invoke(&h, arena);
 //
 // Nothing is allocated, nothing is static, the file is only read. It must stay in place, unchanged,
@@ -69,6 +71,8 @@ enum {
     HOG_RESIZE = 29,    // bilinear
     HOG_CONV16 = 30,    // int16 values, int8 weights
     HOG_CURVE = 31,     // functions of int16 values by a table
+    HOG_SVDF = 26,      // a dense layer that remembers, and weighs, its last activations
+    HOG_LSTM = 27,
 };
 
 typedef struct {
@@ -339,6 +343,37 @@ typedef struct {
     int8_t shift;       // LOGISTIC, TANH: positive is right
     uint16_t reserved;  // 0
 } hog_curve_t;
+// SVDF: of each of units·rank filters, state [batch, filters, memory] holds the last activations.
+typedef struct {
+    hog_op_t op;        // int8 or float32
+    uint32_t in, out;   // [batch, inputs], [batch, units]
+    uint32_t weights;   // ref into DATA: [filters, inputs]
+    uint32_t time;      // ref into DATA: [filters, memory], of the state's type
+    uint32_t params;    // ref into DATA: int32 feature_bias[filters], int32 bias[units], or float bias[units]
+    uint32_t state;     // arena; kept between runs
+    uint32_t batch, inputs, units, rank, memory;
+    hog_clamp_t clamp;  // int8: in_zp is folded into feature_bias
+    int32_t feature_multiplier, multiplier; // int8 only
+    int8_t feature_shift, shift;
+    uint8_t state_type; // int8 or int16; float32
+    int8_t state_zp;
+} hog_svdf_t;
+
+// LSTM: the gates of a unit are forget, input, cell, output.
+typedef struct {
+    hog_op_t op;        // int8, int16 or float32
+    uint32_t in, out;   // [batch, steps, inputs], [batch, steps, units], or [steps, batch, ...]
+    uint32_t hidden, cell; // arena [batch, units], of the type and (integers) int16; kept between runs
+    uint32_t weights;   // ref into DATA: [units, 4, inputs], [units, 4, units]; int8 or float32
+    uint32_t params;    // ref into DATA: bias[units][4] (int8: int32, int16: int64, float32); int8: int32
+                        // hidden_bias[units][4]; integers: int32 multiplier[11], int8 shift[11]
+    uint32_t table;     // ref into DATA; integers: uint16 sigmoid[256]; else HOG_NONE
+    uint32_t batch, steps, inputs, units;
+    uint8_t time_major; // 0 or 1
+    int8_t cell_shift;  // integers: of the cell, to q3_12
+    uint16_t reserved;  // 0
+    hog_clamp_t clamp;  // integers: out_zp is hidden's; min and max are the cell's
+} hog_lstm_t;
 
 // FILL: `count` elements of `size` bytes (1, 2, 4) with the low bytes of `value`.
 typedef struct {
@@ -404,6 +439,7 @@ typedef struct {
     const hog_op_t *op;     // the first operator
     uint32_t data_size, arena_size;
     uint16_t inputs, outputs, ops;
+    uint16_t initial;       // of the operators, the first ones that only hog_reset() runs
 } hog_t;
 
 // Validates a file of `length` bytes at `file` (4-byte aligned) and fills `h`. Returns NULL, or what
@@ -416,8 +452,18 @@ const hog_io_t *hog_io(const hog_t *h, unsigned i);
 // Runs one operator and returns the next one.
 const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op);
 
-// Runs all operators.
-void hog_invoke(const hog_t *h, void *arena);
+// Runs operators first ... last - 1.
+void hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last);
+
+// Gives what the model keeps between runs its first value: to be called once before the first hog_invoke().
+static inline void hog_reset(const hog_t *h, void *arena) {
+    hog_run_ops(h, arena, 0, h->initial);
+}
+
+// Runs all operators but those of hog_reset().
+static inline void hog_invoke(const hog_t *h, void *arena) {
+    hog_run_ops(h, arena, h->initial, h->ops);
+}
 
 // Numbers to elements and back, as TFLM's QUANTIZE and DEQUANTIZE do it (see kernels/quantize.c).
 void hog_quantize(int8_t *out, const float *in, size_t n, float scale, int32_t zero_point);

@@ -274,9 +274,6 @@ const char *hog_run_range(hog_call_t *call, long first, long last) {
     if (first < 0 || last < first || last > h->ops) {
         return say(call, "operators # to #: no such range in the model", NULL, first, last);
     }
-    const hog_op_t *op = h->op;
-    for (long i = 0; i < last; ++i) {
-        op = i < first ? op + op->words : hog_run(h, call->arena, op);
-    }
+    hog_run_ops(h, call->arena, (unsigned)first, (unsigned)last);
     return NULL;
 }

@@ -44,16 +44,24 @@ def _one_or_list(buffers: list[np.ndarray]):
 
 def check(case: Case, engine: str) -> None:
     """Raises AssertionError unless the engine's outputs are TFLM's."""
-    expected = Oracle(case.tflite).run(case.inputs)
-    got = run(compile_tflite(case.tflite).hog, engine, case.inputs, expected)
-    for i, (ours, tflm) in enumerate(zip(got, expected, strict=True)):
-        assert_same(ours, tflm, f"output {i}")
+    oracle = Oracle(case.tflite)
+    model = open_model(compile_tflite(case.tflite).hog, engine)
+    for n, inputs in enumerate([case.inputs, *case.then]):
+        if inputs is None:
+            oracle.reset()
+            model.reset()
+            continue
+        expected = oracle.run(inputs)
+        got = run_on(model, inputs, expected)
+        for i, (ours, tflm) in enumerate(zip(got, expected, strict=True)):
+            assert_same(ours, tflm, f"run {n}, output {i}", case.unit)
 
 
-def assert_same(ours: np.ndarray, tflm: np.ndarray, what: str) -> None:
-    """Equal bytes for integers; for float32 1e-6 relative, with the same NaNs and infinities."""
+def assert_same(ours: np.ndarray, tflm: np.ndarray, what: str, unit: float = 0.0) -> None:
+    """Equal bytes for integers; float32 to 1e-6 of its size or of `unit`, with the same NaN and infinity."""
     if tflm.dtype == np.float32:
-        same = np.isclose(ours, tflm, rtol=1e-6, atol=np.finfo(np.float32).tiny, equal_nan=True)
+        atol = max(1e-6 * unit, np.finfo(np.float32).tiny)
+        same = np.isclose(ours, tflm, rtol=1e-6, atol=atol, equal_nan=True)
     else:
         same = ours == tflm
     if not same.all():

@@ -163,6 +163,12 @@ static double work(const hog_t *h) {
             n = (double)c->batch * c->out_h * c->out_w * c->out_c * c->k_h * c->k_w * (c->in_c / c->groups);
         } else if (op->code == HOG_AVERAGE_POOL || op->code == HOG_MAX_POOL) {
             n = (double)p->batch * p->out_h * p->out_w * p->channels * p->k_h * p->k_w;
+        } else if (op->code == HOG_SVDF) {
+            const hog_svdf_t *s = (const void *)op;
+            n = (double)s->batch * s->units * s->rank * ((double)s->inputs + s->memory);
+        } else if (op->code == HOG_LSTM) {
+            const hog_lstm_t *l = (const void *)op;
+            n = (double)l->batch * l->steps * l->units * ((double)l->inputs + l->units) * 4;
         }
         sum += n;
     }
@@ -199,6 +205,7 @@ static void try_file(const file_t *f) {
                 const hog_io_t *io = hog_io(&h, i);
                 memset(arena + io->ref, (int)below(256), size_of(io));
             }
+            hog_reset(&h, arena);
             hog_invoke(&h, arena);
             for (unsigned i = h.inputs; i < h.inputs + (unsigned)h.outputs; ++i) {
                 const hog_io_t *io = hog_io(&h, i);

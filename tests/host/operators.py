@@ -24,11 +24,13 @@ SPECIAL_FLOATS = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, -1e38, 1e-4
 
 @dataclass
 class Case:
-    """One model with one set of raw inputs."""
+    """One model with one set of raw inputs; `then`: further runs of one with a state, None for a reset."""
 
     tflite: bytes = field(repr=False)
     inputs: list[np.ndarray] = field(repr=False)
     note: str = ""
+    then: list[list[np.ndarray] | None] = field(default_factory=list, repr=False)
+    unit: float = 0.0  # float32 results are compared to 1e-6 of their size, which counts as this at least
 
 
 class Draw:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import device_models
 import numpy as np
 import pytest
 
 from hognose_tools import board
+from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
+from hognose_tools.oracle import Oracle
 from tflite_builder import Builder
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +77,30 @@ def test_board_code(folder):
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.strip() in ("standing", "walking", "running")
+
+
+def test_streaming_code(tmp_path):
+    """The device library's page on models that keep state, in MicroPython, against TFLM."""
+    tflite = device_models.stream()
+    (tmp_path / "stream.hog").write_bytes(compile_tflite(tflite).hog)
+    code = indented((ROOT / "device_lib" / "README.md").read_text(), 'model = hognose.Model("stream.hog")')
+    frames = [[0.1, 2.0, -1.5, 0.0], [5.0, -5.0, 0.3, 0.7], [1.0, 1.0, 1.0, 1.0]]
+    loop = "\n    ".join(["for _ in range(2):", *code[1:], "print(scores)"])
+    (tmp_path / "app.py").write_text(f"import hognose\nframes = {frames}\n{code[0]}\n{loop}\n")
+    result = subprocess.run(
+        [board.micropython(), "app.py"],
+        cwd=tmp_path,
+        env={"MICROPYPATH": str(ROOT / "device_lib")},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    oracle = Oracle(tflite)
+    for frame in frames:
+        raw = np.round(np.array([frame], np.float32) / np.float32(0.05)) + 4
+        answer = oracle.run([np.clip(raw, -128, 127).astype(np.int8)])[0]
+    expected = [(int(q) + 3) / 128 for q in answer.reshape(-1)]
+    assert [eval(line) for line in result.stdout.splitlines()] == [expected, expected]
 
 
 def test_folders_have_a_readme():

@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 import operators_more  # noqa: F401  (adds to OPERATORS)
+import operators_recurrent  # noqa: F401
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
 from operators import OPERATORS, cases

@@ -62,6 +62,17 @@ CURVE = {
 }  # fmt: skip
 QUANTIZE = {"in": 0, "out": 0, "count": 100, "scale": 0.5, "zero_point": -128}
 
+SVDF = {
+    **INT8_CLAMP, "in": 0, "out": 100, "weights": IN_DATA, "time": IN_DATA + 200, "params": IN_DATA + 400,
+    "state": 200, "batch": 2, "inputs": 5, "units": 3, "rank": 2, "memory": 7, "feature_multiplier": 1 << 30,
+    "multiplier": 1 << 30, "feature_shift": -3, "shift": 2, "state_type": ord("h"), "state_zp": 0,
+}  # fmt: skip
+LSTM = {
+    **INT8_CLAMP, "in": 0, "out": 100, "hidden": 200, "cell": 300, "weights": IN_DATA,
+    "params": IN_DATA + 1000, "table": IN_DATA + 3000, "batch": 2, "steps": 3, "inputs": 5, "units": 4,
+    "time_major": 1, "cell_shift": 1, "reserved": 0,
+}  # fmt: skip
+
 VALID = {
     "conv": Record("CONV", "b", CONV),
     "float conv": Record("CONV", "f", FLOAT_CONV),
@@ -91,6 +102,11 @@ VALID = {
     "int16 pool": Record("MAX_POOL", "h", {**POOL, "out": 1024}),
     "curve": Record("CURVE", "h", CURVE),
     "int16 softmax": Record("CURVE", "h", {**CURVE, "function": 3}),
+    "svdf": Record("SVDF", "b", SVDF),
+    "float svdf": Record("SVDF", "f", {**SVDF, **FLOAT_CLAMP, "state_type": ord("f")}),
+    "lstm": Record("LSTM", "b", LSTM),
+    "int16 lstm": Record("LSTM", "h", LSTM),
+    "float lstm": Record("LSTM", "f", {**LSTM, **FLOAT_CLAMP, "in": 800, "hidden": 400, "table": NONE}),
 }
 
 # record, what is changed, words
@@ -204,6 +220,38 @@ REFUSED = [
     ("dequantize", {"out": ARENA - 396}, "output misplaced"),
     ("clamp", {"max": -1.0}, "clamp out of range or empty"),
     ("tanh", {"count": 1025}, "input misplaced"),
+    ("svdf", {"memory": 0}, "a size is 0"),
+    ("svdf", {"in": ARENA - 9}, "input misplaced"),
+    ("svdf", {"out": ARENA - 5}, "output misplaced"),
+    ("svdf", {"state": ARENA - 166}, "state misplaced"),
+    ("svdf", {"state": 201}, "state misplaced"),
+    ("svdf", {"state": IN_DATA}, "state misplaced"),
+    ("svdf", {"state": 104}, "overlap"),
+    ("svdf", {"out": 9}, "overlap"),
+    ("svdf", {"batch": BIG, "units": BIG, "rank": BIG}, "misplaced"),
+    ("svdf", {"weights": IN_DATA + 4096 - 29}, "weights misplaced"),
+    ("svdf", {"time": IN_DATA + 4096 - 82}, "weights misplaced"),
+    ("svdf", {"params": IN_DATA + 4096 - 32}, "parameters misplaced"),
+    ("svdf", {"shift": 31}, "multiplier or shift out of range"),
+    ("svdf", {"feature_multiplier": -1}, "multiplier or shift out of range"),
+    ("svdf", {"state_type": ord("f")}, "unknown type"),
+    ("float svdf", {"state_type": ord("h")}, "unknown type"),
+    ("lstm", {"steps": 0}, "a size is 0"),
+    ("lstm", {"hidden": 27}, "overlap"),
+    ("lstm", {"cell": 200}, "overlap"),
+    ("lstm", {"cell": 301}, "state misplaced"),
+    ("lstm", {"hidden": ARENA - 7}, "state misplaced"),
+    ("lstm", {"units": 0x40000000, "batch": 4}, "misplaced"),
+    ("lstm", {"weights": IN_DATA + 4096 - 143}, "weights misplaced"),
+    ("lstm", {"params": IN_DATA + 4096 - 180}, "parameters misplaced"),
+    ("int16 lstm", {"params": IN_DATA + 4096 - 180}, "parameters misplaced"),
+    ("float lstm", {"params": IN_DATA + 4096 - 60}, "parameters misplaced"),
+    ("lstm", {"table": IN_DATA + 4096 - 510}, "table misplaced"),
+    ("lstm", {"table": NONE}, "table misplaced"),
+    ("lstm", {"cell_shift": 15}, "multiplier or shift out of range"),
+    ("lstm", {"time_major": 2}, "a reserved field is not 0"),
+    ("lstm", {"out_zp": 128}, "zero point out of range"),
+    ("lstm", {"min": 5, "max": 4}, "clamp out of range or empty"),
 ]  # fmt: skip
 
 
@@ -306,7 +354,7 @@ def test_header() -> None:
     refused("sections overlap", 32, "I", 8)
     refused("1 to 64", 64, "H", 0)
     refused("1 to 64", 66, "H", 65)
-    refused("a reserved field is not 0", 70, "H", 1)
+    refused("cut short", 70, "H", 2)
     refused("of the model is misplaced", 72, "I", ARENA)
     refused("unknown type", 76, "B", ord("x"))
     refused("cut short", 77, "B", 255)

@@ -27,6 +27,7 @@ from engines import ENGINES, open_model
 from hognose import hogfile, reference_math
 from hognose_tools.compiler import compile_tflite
 from operators import FOUNDATION, cases
+from operators_recurrent import RECURRENT
 from tflite_builder import Builder
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +156,9 @@ def test_numbers_agree(scale: float, zero_point: int, numbers: list[float], type
         assert raw[0] == raw[1]
 
 
-@pytest.mark.parametrize("name", [name for name, dtype in sorted(FOUNDATION) if dtype == "float32"])
+@pytest.mark.parametrize(
+    "name", [name for name, dtype in sorted(FOUNDATION | RECURRENT) if dtype == "float32"]
+)
 def test_floats_agree(name: str) -> None:
     @hypothesis.given(cases(name, "float32"))
     def compare(case):
@@ -170,6 +173,7 @@ def assert_agree(native: hognose.Model, other: hognose.Model, inputs: list[bytes
     results = []
     for model in (native, other):
         model._arena[:] = bytes(len(model._arena))
+        model.reset()
         outputs = [bytearray(t.nbytes()) for t in model._outputs]
         model.invoke(inputs, outputs)
         results.append(outputs)
@@ -230,7 +234,7 @@ def hogs() -> list[bytes]:
 
         add()
 
-    for name, dtype in sorted(FOUNDATION):
+    for name, dtype in sorted(FOUNDATION | RECURRENT):
         collect(name, dtype)
     return found
 
@@ -291,6 +295,7 @@ def reads_unwritten(model: hognose.Model, inputs: list[bytes]) -> bool:
     for seed in (1, 2):
         model._arena[:] = np.random.default_rng(seed).bytes(len(model._arena))
         results.append([bytearray(t.nbytes()) for t in model._outputs])
+        model.reset()
         model.invoke(inputs, results[-1])
     return results[0] != results[1]
 
@@ -305,6 +310,10 @@ def work(model: hognose.Model) -> int:
             total += op[9] * op[12] * op[13] * op[8] * op[14] * op[15] * max(1, op[7] // op[16])
         elif name in ("AVERAGE_POOL", "MAX_POOL"):
             total += op[5] * op[8] * op[9] * op[4] * min(op[10], op[6]) * min(op[11], op[7])
+        elif name == "SVDF":
+            total += op[8] * op[10] * op[11] * (op[9] + op[12])
+        elif name == "LSTM":
+            total += op[9] * op[10] * op[12] * (op[11] + op[12]) * 4
         else:
             total += model.arena_size + math.prod(n for n, _, _ in file.loops(at))
     return total

@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 import operators_more  # noqa: F401  (adds to OPERATORS)
+import operators_recurrent  # noqa: F401
 from engines import ENGINES, check
 from hognose_tools.compiler.lower import LOWER
 from hognose_tools.errors import UserError

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 import operators_more  # noqa: F401  (adds to OPERATORS)
+import operators_recurrent  # noqa: F401
 from hognose_tools import cli
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower import LOWER

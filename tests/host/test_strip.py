@@ -10,6 +10,7 @@ import pytest
 import tflite
 
 import operators_more  # noqa: F401  (adds to OPERATORS)
+import operators_recurrent  # noqa: F401
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
 from hognose_tools.oracle import Oracle

@@ -28,7 +28,7 @@ def run(engine, mode, hog, end, source, source_end):
     gc.collect()
     view = memoryview(memory)
     model = hognose.Model(view[hog:end], engine=engine)
-    device_run.run(model, mode, io.BytesIO(view[source:source_end]), Sink(), lambda: None)
+    device_run.run(model, mode, 0, io.BytesIO(view[source:source_end]), Sink(), lambda: None)
 """
 
 

@@ -25,6 +25,8 @@ def write_all(folder: Path) -> None:
     write(folder / "branches", branches())
     write(folder / "copy_int8", copy("int8", scale=0.5, zero_point=-3))
     write(folder / "copy_float32", copy("float32"))
+    (folder / "streams").mkdir()
+    write_sequence(folder / "streams" / "stream", stream())
     (folder / "gestures.tflite").write_bytes(classifier())
     (folder / "cases").mkdir()
     for name, dtype in sorted(FOUNDATION):
@@ -56,6 +58,16 @@ def write(path: Path, tflite: bytes, inputs: Sequence[np.ndarray] | None = None,
         path.with_suffix(f".in{i}").write_bytes(np.ascontiguousarray(array).tobytes())
     for i, array in enumerate(oracle.run(inputs)):
         path.with_suffix(f".out{i}").write_bytes(array.tobytes())
+
+
+def write_sequence(path: Path, tflite: bytes, frames: int = 12) -> None:
+    """PATH.hog, and one after another the raw inputs PATH.frames and what TFLM makes of them, PATH.scores."""
+    oracle = Oracle(tflite)
+    rng = np.random.default_rng(7)
+    inputs = [rng.integers(-128, 128, oracle.input_shapes[0]).astype(np.int8) for _ in range(frames)]
+    path.with_suffix(".hog").write_bytes(compile_tflite(tflite, name=path.name).hog)
+    path.with_suffix(".frames").write_bytes(b"".join(a.tobytes() for a in inputs))
+    path.with_suffix(".scores").write_bytes(b"".join(oracle.run([a])[0].tobytes() for a in inputs))
 
 
 def examples(name: str, dtype: str) -> list:
@@ -113,6 +125,34 @@ def branches() -> bytes:
     p = b.tensor((1, 4, 4, 2), "int8", scale=1 / 256, zero_point=-128)
     b.op("LOGISTIC", [total], p, version=2)
     return b.build([x, y], [total, p])
+
+
+def stream() -> bytes:
+    """int8 [1, 4] to [1, 1, 3]: SVDF over the last five runs, and an LSTM that goes on from run to run."""
+    b = Builder()
+    rng = np.random.default_rng(3)
+
+    def weights(*shape: int, scale: float, dtype: str = "int8") -> Tensor:
+        low, high = np.iinfo(dtype).min + 1, np.iinfo(dtype).max
+        return b.const(rng.integers(low, high, shape, endpoint=True).astype(dtype), scale=scale)
+
+    x = b.tensor((1, 4), "int8", scale=0.05, zero_point=4, name="frame")
+    feature, time = weights(6, 4, scale=0.01), weights(6, 5, scale=2e-5, dtype="int16")
+    bias = b.const(np.arange(3).astype(np.int32) * 1000, scale=1e-3 * 2e-5)
+    state = b.tensor((1, 30), "int16", variable=True, scale=1e-3)
+    features = b.tensor((1, 1, 3), "int8", scale=0.02, zero_point=-5)
+    y = b.tensor((1, 3), "int8", scale=0.02, zero_point=-5)
+    b.op("SVDF", [x, feature, time, bias, state], y, version=2, rank=2, activation="NONE")
+    b.op("RESHAPE", [y, b.const(np.array([1, 1, 3], np.int32))], features, new_shape=[1, 1, 3])
+    hidden = {"scale": 1 / 128, "zero_point": -3}
+    gates = [weights(3, 3, scale=0.02) for _ in range(8)]
+    biases = [b.const(rng.integers(-2000, 2000, 3).astype(np.int32), scale=0.0004) for _ in range(4)]
+    states = [b.tensor((1, 3), "int8", variable=True, **hidden)]
+    states.append(b.tensor((1, 3), "int16", variable=True, scale=2.0**-11))
+    out = b.tensor((1, 1, 3), "int8", **hidden, name="scores")
+    tensors = [features, *gates, *[None] * 3, *biases, *[None] * 2, *states, *[None] * 4]
+    b.op("UNIDIRECTIONAL_SEQUENCE_LSTM", tensors, out, version=3, activation="TANH")
+    return b.build([x], [out])
 
 
 def copy(dtype: str, **quantization) -> bytes:

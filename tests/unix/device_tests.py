@@ -16,6 +16,7 @@ import sys
 from array import array
 
 import hognose
+from hognose import lite
 
 try:
     import micropython
@@ -266,6 +267,56 @@ def check_case(name):
             assert same_floats(struct.unpack(form, ours), struct.unpack(form, tflms)), name
         else:
             assert ours == tflms, name
+
+
+# State.
+
+
+def test_state():
+    """Runs go on from each other, and begin anew after a reset."""
+    frames, scores = content("streams/stream.frames"), content("streams/stream.scores")
+    try:
+        m = model("streams/stream", arena=bytearray(b"\xa5" * 1000))  # not even zeros are to be relied on
+    except ValueError as e:
+        if "full engine" not in str(e):
+            raise
+        m = None
+    if m is None:
+        raise Skip("this engine is the small one")
+    assert "reset()" in m.summary()
+    out = bytearray(3)
+
+    def run_all():
+        result = b""
+        for i in range(0, len(frames), 4):
+            m.invoke(frames[i : i + 4], out)
+            result += out
+        return result
+
+    assert run_all() == scores
+    assert run_all() != scores
+    m.reset()
+    assert run_all() == scores
+    m.reset()
+    names = [name for name, _ in m.profile()]
+    assert names == ["SVDF", "LSTM"], names
+    hog = content("streams/stream.hog")
+    interpreter = lite.Interpreter(model_content=hog) if ENGINE == "native" else None
+    for _ in range(2 if interpreter else 0):
+        for i in range(0, len(frames), 4):
+            interpreter.set_tensor(0, frames[i : i + 4])
+            interpreter.invoke()
+        assert interpreter.get_tensor(1) == [[list(array("b", scores[-3:]))]]
+        interpreter.reset_all_variables()
+
+
+def test_no_state():
+    """A reset of a model that keeps nothing changes nothing."""
+    m = model("gestures")
+    assert "reset" not in m.summary()
+    before = bytes(m._arena)
+    m.reset()
+    assert bytes(m._arena) == before
 
 
 # Memory.

@@ -24,8 +24,8 @@ from . import device_run
 ENGINES = ("native", "reference", "tflm")
 ROOT = Path(__file__).parents[3]
 
-# model, engine, mode, samples as bytes, called after each sample ▶ results as bytes
-Rung = Callable[[bytes, str, str, bytes, Callable[[], object]], bytes]
+# model, engine, mode, length of a sequence, samples as bytes, called after each sample ▶ results as bytes
+Rung = Callable[[bytes, str, str, int, bytes, Callable[[], object]], bytes]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +34,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on", metavar=where, default="cpython", help="default: cpython")
 
 
-def run(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -> list[np.ndarray]:
+def add_sequence_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sequence",
+        type=int,
+        default=0,
+        metavar="N",
+        help="a model that keeps state forgets it after every N samples (default: all are one sequence)",
+    )
+
+
+def check_sequence(sequence: int) -> None:
+    if sequence < 0:
+        raise UserError("--sequence must be at least 1, or 0 for one sequence of all samples")
+
+
+def run(
+    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str, sequence: int = 0
+) -> list[np.ndarray]:
     """Samples in order through one model object, in mode "raw" or "numbers" (see device_run).
+
+    The model is reset before every `sequence` samples; 0: never, all are one sequence.
 
     `inputs`: each [samples, *shape], raw elements or (mode "numbers") any numbers. Returns each output
     [samples, *shape].
     """
-    return _split(_samples(hog, inputs, engine, on, mode), disassemble(hog), len(inputs[0]), mode)
+    sink = _samples(hog, inputs, engine, on, mode, sequence)
+    return _split(sink, disassemble(hog), len(inputs[0]), mode)
 
 
 def run_layers(
@@ -57,14 +77,16 @@ def run_layers(
     return np.split(table, np.cumsum(sizes)[:-1], axis=1)
 
 
-def _samples(hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str) -> bytes:
+def _samples(
+    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str, sequence: int = 0
+) -> bytes:
     if engine == "tflm" and on == "cpython":
         raise UserError("the tflm engine is a MicroPython module: use --on unix")
     count = len(inputs[0])
     flat = [_flat(a, mode) for a in inputs]
     source = b"".join(a[i].tobytes() for i in range(count) for a in flat)
     with bar(f"{engine} on {on}", count, "samples", quiet=True) as progress:
-        return _rung(on)(hog, engine, mode, source, progress.update)
+        return _rung(on)(hog, engine, mode, sequence, source, progress.update)
 
 
 def _rung(on: str) -> Rung:
@@ -91,13 +113,15 @@ def _split(sink: bytes, facts: HogFile, count: int, mode: str) -> list[np.ndarra
     return arrays
 
 
-def _on_cpython(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
+def _on_cpython(
+    hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
+) -> bytes:
     try:
         model = hognose.Model(hog, engine=engine)
     except (ImportError, RuntimeError) as e:
         raise UserError(f"the {engine} engine is not there: {e}") from e
     sink = io.BytesIO()
-    device_run.run(model, mode, io.BytesIO(source), sink, done)
+    device_run.run(model, mode, sequence, io.BytesIO(source), sink, done)
     return sink.getvalue()
 
 
@@ -112,7 +136,9 @@ def micropython(engine: str = "native") -> Path:
     return path.resolve()
 
 
-def _on_unix(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
+def _on_unix(
+    hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
+) -> bytes:
     library = Path(hognose.__file__).parents[1]
     # Room for the model, its arena, and what the reference engine makes of both.
     heap = 64 * (len(hog) + disassemble(hog).arena_size) + (64 << 20)
@@ -122,7 +148,7 @@ def _on_unix(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[
         Path(names[1]).write_bytes(source)
         command = [str(micropython(engine)), "-X", f"heapsize={heap}", device_run.__file__]
         process = subprocess.Popen(
-            [*command, names[0], engine, mode, *names[1:]],
+            [*command, names[0], engine, mode, str(sequence), *names[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,13 +171,14 @@ def _on_board(
     hog: bytes,
     engine: str,
     mode: str,
+    sequence: int,
     source: bytes,
     done: Callable[[], object],
     port: str | None = None,
 ) -> bytes:
     from . import remote  # mpremote is for those who have a board
 
-    return remote.run(port, hog, engine, mode, source, done)
+    return remote.run(port, hog, engine, mode, sequence, source, done)
 
 
 @contextlib.contextmanager
@@ -173,9 +200,11 @@ def emulated_pico(data: bytes = b"") -> Iterator[tuple[str, int]]:
         raise UserError(str(e)) from e
 
 
-def _on_rp2040(hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]) -> bytes:
+def _on_rp2040(
+    hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
+) -> bytes:
     with emulated_pico() as (port, _):
-        return _on_board(hog, engine, mode, source, done, port)
+        return _on_board(hog, engine, mode, sequence, source, done, port)
 
 
 RUNGS: dict[str, Rung] = {"board": _on_board, "cpython": _on_cpython, "rp2040": _on_rp2040, "unix": _on_unix}

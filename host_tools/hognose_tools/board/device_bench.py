@@ -50,6 +50,9 @@ def measure(hog, clock, quiet, loud, layers):
         run, model_state, arena = model._engine.run, model._state, model._arena
         names = hogfile.operators(model._file)
         for i in range(len(names)):
+            if i < model._initial:
+                result["layers"].append(0)
+                continue
             state = quiet()
             start = clock()
             run(model_state, arena, i, i)  # the way there and back

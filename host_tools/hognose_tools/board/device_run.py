@@ -2,12 +2,13 @@
 # Part of hognose: neural networks in MicroPython.
 """Runs samples from a file through a model, on the laptop and on every rung of the ladder alike.
 
-    micropython device_run.py MODEL ENGINE MODE SOURCE SINK
+    micropython device_run.py MODEL ENGINE MODE SEQUENCE SOURCE SINK
 
 MODE says what a sample is in SOURCE and SINK:
     raw      the tensors' own bytes, in and out
     numbers  float32 values, in and out
     layers A:N A:N …   raw bytes in; out, N bytes at offset A of the arena, after each operator
+The model is reset before every SEQUENCE samples, or never where that is 0.
 One byte goes to stdout for each sample that is done.
 """
 
@@ -17,7 +18,7 @@ from array import array
 from hognose import Model, hogfile
 
 
-def run(model, mode, source, sink, done):
+def run(model, mode, sequence, source, sink, done):
     """Samples from the open file `source` to `sink` until it ends; calls `done()` after each."""
     numbers = mode == "numbers"
     inputs = _buffers(model.input_shape, model.input_dtype, numbers)
@@ -25,7 +26,11 @@ def run(model, mode, source, sink, done):
     # One tensor goes without a list around it.
     given = inputs if len(inputs) > 1 else inputs[0]
     taken = outputs if len(outputs) > 1 else outputs[0]
+    count = 0
     while _fill(source, inputs):
+        if sequence and count % sequence == 0:
+            model.reset()
+        count += 1
         if mode.startswith("layers"):
             _layers(model, inputs, sink, mode.split()[1:])
         else:
@@ -45,7 +50,8 @@ def _layers(model, inputs, sink, places):
         arena[tensor.ref : tensor.ref + tensor.nbytes()] = bytes(buffer)
     for i, place in enumerate(places):
         at, size = [int(n) for n in place.split(":")]
-        engine.run(state, model._arena, i, i + 1)
+        if i >= model._initial:
+            engine.run(state, model._arena, i, i + 1)
         sink.write(arena[at : at + size])
 
 
@@ -67,10 +73,10 @@ def _fill(source, buffers):
     return True
 
 
-def main(path, engine, mode, source, sink):
+def main(path, engine, mode, sequence, source, sink):
     model = Model(path, engine=engine)
     with open(source, "rb") as f, open(sink, "wb") as g:
-        run(model, mode, f, g, lambda: sys.stdout.write("."))
+        run(model, mode, int(sequence), f, g, lambda: sys.stdout.write("."))
 
 
 if __name__ == "__main__":

@@ -35,13 +35,20 @@ Source("model.hog").readinto(hog)
 """
 _RUN = """
 from device_run import Model, run
+model = Model(hog, engine={engine!r})
 with open("sink", "wb") as sink:
-    run(Model(hog, engine={engine!r}), {mode!r}, Source("source"), sink, lambda: sys.stdout.write("."))
+    run(model, {mode!r}, {sequence}, Source("source"), sink, lambda: sys.stdout.write("."))
 """
 
 
 def run(
-    port: str | None, hog: bytes, engine: str, mode: str, source: bytes, done: Callable[[], object]
+    port: str | None,
+    hog: bytes,
+    engine: str,
+    mode: str,
+    sequence: int,
+    source: bytes,
+    done: Callable[[], object],
 ) -> bytes:
     """Samples through a model on the board; the same as on any other rung (see device_run)."""
 
@@ -55,7 +62,7 @@ def run(
         "sink": b"",
         "device_run.py": Path(device_run.__file__).read_bytes(),
     }
-    code = LOAD + _RUN.format(engine=engine, mode=mode)
+    code = LOAD + _RUN.format(engine=engine, mode=mode, sequence=sequence)
     return execute(port, disassemble(hog), files, engine, code, heard)["sink"]
 
 

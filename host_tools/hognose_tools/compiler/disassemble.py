@@ -47,6 +47,7 @@ class HogFile:
     outputs: list[Port]
     layers: list[Layer] = field(default_factory=list)
     features: int = 0
+    initial: int = 0  # of the layers, the first ones that run only at a reset
 
     @property
     def needs_full(self) -> bool:
@@ -68,7 +69,7 @@ def disassemble(data: bytes) -> HogFile:
         tag, offset, length = struct.unpack_from("<4sII", data, 24 + 12 * i)
         sections[tag] = data[offset : offset + length]
     meta, plan = json.loads(sections[b"META"]), sections[b"PLAN"]
-    inputs, outputs, operators, _ = struct.unpack_from("<4H", plan)
+    inputs, outputs, operators, initial = struct.unpack_from("<4H", plan)
     at = 8
     names = [*meta.get("inputs", []), *meta.get("outputs", [])]
     ports = []
@@ -79,7 +80,7 @@ def disassemble(data: bytes) -> HogFile:
         ports.append(Port(name, shape, chr(kind), scale, zero_point))
         at += 16 + 4 * rank
     arena_size, features = struct.unpack_from("<II", data, 16)
-    hog = HogFile(len(data), arena_size, meta, ports[:inputs], ports[inputs:], features=features)
+    hog = HogFile(len(data), arena_size, meta, ports[:inputs], ports[inputs:], [], features, initial)
     for index in range(operators):
         record, at = unpack(plan, at)
         hog.layers.append(_layer(index, record))
@@ -137,6 +138,20 @@ def _layer(index: int, record: Record) -> Layer:
         shape = [v.n for v in record.loops]
     elif record.name == "SCAN":
         shape = [f["outer"], f["depth"], f["inner"]]
+    elif record.name == "SVDF":
+        shape = [f["batch"], f["units"]]
+        filters = f["units"] * f["rank"]
+        macs = f["batch"] * filters * (f["inputs"] + f["memory"])
+        weights = filters * (f["inputs"] * item + f["memory"] * ITEMSIZE[chr(f["state_type"])])
+        weights += 4 * (f["units"] + (filters if record.type == "b" else 0))
+    elif record.name == "LSTM":
+        shape = [f["steps"], f["batch"]] if f["time_major"] else [f["batch"], f["steps"]]
+        per_step = 4 * f["units"] * (f["inputs"] + f["units"])
+        macs = prod(shape) * per_step
+        shape.append(f["units"])
+        bias = {"b": 8, "h": 8, "f": 4}[record.type]
+        weights = per_step * (4 if record.type == "f" else 1) + 4 * f["units"] * bias
+        weights += 55 + 512 if record.type != "f" else 0
     else:
         shape = [f["count"]]
         weights = 256 if record.name == "LUT" else 0

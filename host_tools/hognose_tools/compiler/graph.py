@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(eq=False)
 class Tensor:
-    """A tensor of the model; `data` where it is a constant."""
+    """A tensor of the model; `data` where it is a constant; `variable`: it keeps its value between runs."""
 
     index: int
     name: str
@@ -21,6 +21,7 @@ class Tensor:
     zero_points: np.ndarray  # int64, as many
     axis: int  # that the scales go along
     data: np.ndarray | None = None
+    variable: bool = False
 
     @property
     def size(self) -> int:

@@ -108,7 +108,7 @@ def _tensor(model: Any, t: Any, index: int) -> Tensor:
     data = _data(model, t, index, shape, dtype)
     if dtype == "int4" and data is not None:
         dtype = "int8"  # TFLM computes with int4 as with int8
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, data)
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()))
 
 
 def _data(model: Any, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:

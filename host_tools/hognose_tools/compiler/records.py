@@ -79,6 +79,16 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
     ),
     "GATHER": (24, "in:I indices:I out:I outer:I axis:I count:I run:I"),
     "UPDATE": (25, "in:I starts:I out:I loops:I *"),
+    "SVDF": (
+        26,
+        "in:I out:I weights:I time:I params:I state:I batch:I inputs:I units:I rank:I memory:I clamp "
+        "feature_multiplier:i multiplier:i feature_shift:b shift:b state_type:B state_zp:b",
+    ),
+    "LSTM": (
+        27,
+        "in:I out:I hidden:I cell:I weights:I params:I table:I batch:I steps:I inputs:I units:I "
+        "time_major:B cell_shift:b reserved:H clamp",
+    ),
     "MATMUL": (
         28,
         "in1:I in2:I out:I bias:I rows:I depth:I columns:I row1:I depth1:I column2:I depth2:I "
@@ -150,7 +160,10 @@ FUNCTIONS = {
     "NORMALIZE": ["L2", "LOG_SOFTMAX"],
     "CURVE": ["LOGISTIC", "TANH", "SOFTMAX"],
 }
-REFS = ("in", "in1", "in2", "out", "weights", "params", "bias", "scratch", "table", "indices", "starts")
+REFS = (
+    *("in", "in1", "in2", "out", "weights", "params", "bias", "scratch", "table", "indices", "starts"),
+    *("time", "state", "hidden", "cell"),
+)
 
 
 @dataclass

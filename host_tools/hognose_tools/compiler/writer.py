@@ -41,7 +41,7 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
     """The whole file. The plan must have been made: every buffer has its offset."""
     data = _Data(bytearray(), {})
     graph = low.graph
-    plan = struct.pack("<HHHH", len(graph.inputs), len(graph.outputs), len(low.steps), 0)
+    plan = struct.pack("<HHHH", len(graph.inputs), len(graph.outputs), len(low.steps), low.initial)
     plan += b"".join(_io_record(t, low) for t in (*graph.inputs, *graph.outputs))
     for step in low.steps:
         try:

@@ -45,6 +45,8 @@ void hog_scan(const hog_t *h, void *arena, const hog_scan_t *op);
 void hog_l2_pool(const hog_t *h, void *arena, const hog_pool_t *op);
 void hog_gather_rows(const hog_t *h, void *arena, const hog_gather_t *op);
 void hog_update(const hog_t *h, void *arena, const hog_update_t *op);
+void hog_svdf(const hog_t *h, void *arena, const hog_svdf_t *op);
+void hog_lstm(const hog_t *h, void *arena, const hog_lstm_t *op);
 void hog_normalize(const hog_t *h, void *arena, const hog_normalize_t *op);
 void hog_matmul(const hog_t *h, void *arena, const hog_matmul_t *op);
 void hog_resize(const hog_t *h, void *arena, const hog_resize_t *op);

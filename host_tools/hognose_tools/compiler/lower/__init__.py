@@ -13,7 +13,7 @@ from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
 from ..passes import data_inputs
 from ..records import TYPECODE
-from . import apply, combine, elementwise, matrix, reduction, shape, window
+from . import apply, combine, elementwise, matrix, recurrent, reduction, shape, window
 from .core import ASK_TYPE, Const, Lowered, Step, Unsupported, View, typecode
 
 __all__ = ["LOWER", "Const", "Lowered", "Step", "View", "lower"]
@@ -35,7 +35,7 @@ def lower(graph: Graph) -> Lowered:
         try:
             if op.kind not in LOWER:
                 raise Unsupported("this operator is not supported: replace the layer")
-            _check_written(data_inputs(op), written)
+            _check_written([t for t in data_inputs(op) if not (t.variable and op.kind in RECURRENT)], written)
             LOWER[op.kind](low, op)
         except Unsupported as e:
             low.problems.setdefault(str(e), []).append(op.label)
@@ -58,8 +58,8 @@ def _check_written(tensors: list[Tensor], written: set[int]) -> None:
     for t in tensors:
         if t.data is None and t.size and t.index not in written:
             raise Unsupported(
-                f"nothing writes {t.label or 'one of them'}: variables that keep state are not supported, "
-                "or the model is damaged"
+                f"nothing writes {t.label or 'one of them'}: a variable is only supported as the state of "
+                f"{' and '.join(sorted(RECURRENT))}, or the model is damaged"
             )
 
 
@@ -72,6 +72,9 @@ def _ground_outputs(low: Lowered) -> None:
             low.places[t.index] = low.new_buffer(len(place.data))
             low.emit("MOVE", op, {"in": place, "out": low.place(t), "run": len(place.data)}, kind=typecode(t))
 
+
+# Operators that read and write the variables that they are given as inputs.
+RECURRENT = {"SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"}
 
 LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "ABS": apply.unary,
@@ -162,11 +165,13 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "STRIDED_SLICE": shape.strided_slice,
     "SUB": combine.binary,
     "SUM": reduction.mean,
+    "SVDF": recurrent.svdf,
     "TANH": lambda low, op: elementwise.sigmoid(
         low, op, name="TANH", function=fx.tanh, fraction_bits=7, zero_point=0
     ),
     "TRANSPOSE_CONV": matrix.transpose_conv,
     "TRANSPOSE": shape.transpose,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     "UNPACK": shape.unpack,
     "ZEROS_LIKE": shape.zeros_like,
 }

@@ -64,7 +64,10 @@ class Lowered:
     buffers: list[Buffer] = field(default_factory=list)
     inplace: Pairs = field(default_factory=set)
     problems: dict[str, list[str]] = field(default_factory=dict)  # what is wrong: where
-    _candidates: list[tuple[int, Buffer, Buffer]] = field(default_factory=list)
+    initial: int = 0  # of the steps, the first ones that only a reset runs; known after finish()
+    _at_reset: list[Step] = field(default_factory=list)
+    _state: list[Buffer] = field(default_factory=list)  # what keeps its content between runs
+    _candidates: list[tuple[Step, Buffer, Buffer]] = field(default_factory=list)
     _made: int = 0  # tensors
 
     def new_buffer(self, size: int) -> View:
@@ -83,8 +86,19 @@ class Lowered:
             if t.data is not None:
                 self.places[t.index] = Const(t.data.tobytes())
             else:
-                self.places[t.index] = self.new_buffer(t.size * ITEMSIZE[typecode(t)])
+                size = t.size * ITEMSIZE[typecode(t)]
+                self.places[t.index] = self.new_state(t, size) if t.variable else self.new_buffer(size)
         return self.places[t.index]
+
+    def new_state(self, t: Tensor, size: int) -> View:
+        """A buffer that keeps its content between runs; a reset clears it, of an int8 to its zero point."""
+        view = self.new_buffer(size)
+        self._state.append(view.buffer)
+        value = t.zero_point % 256 if t.dtype == "int8" and len(t.zero_points) else 0
+        fields = {"out": view, "count": size, "size": 1, "value": value}
+        variable = Operator(t.index, "variable", 1, [], [t])
+        self._at_reset.append(Step("FILL", TYPECODE[t.dtype], fields, [], variable, t))
+        return view
 
     def alias(self, source: Tensor, result: Tensor) -> None:
         """`result` is `source` under another shape."""
@@ -109,14 +123,20 @@ class Lowered:
                 "use tensors of fewer dimensions"
             )
         out = fields["out"]
+        step = Step(name, kind, fields, list(loops), op, tensor or op.outputs[0], macs)
         for t in inplace:
             view = self.place(t)
             if isinstance(view, View) and view.offset == out.offset == 0:
-                self._candidates.append((len(self.steps), view.buffer, out.buffer))
-        self.steps.append(Step(name, kind, fields, list(loops), op, tensor or op.outputs[0], macs))
+                self._candidates.append((step, view.buffer, out.buffer))
+        self.steps.append(step)
 
     def finish(self) -> None:
         """Lifetimes of all buffers, and the pairs that may share their place."""
+        self.initial = len(self._at_reset)
+        self.steps[:0] = self._at_reset
+        for buffer in self._state:
+            buffer.touch(-1)
+            buffer.touch(len(self.steps))
         for i, step in enumerate(self.steps):
             for value in step.fields.values():
                 if isinstance(value, View):
@@ -125,10 +145,11 @@ class Lowered:
             _buffer(self.place(t)).touch(-1)
         for t in self.graph.outputs:
             _buffer(self.place(t)).touch(len(self.steps))
+        index = {id(step): i for i, step in enumerate(self.steps)}
         self.inplace = {
             (id(source), id(result))
-            for i, source, result in self._candidates
-            if source is not result and source.last == i == result.first
+            for step, source, result in self._candidates
+            if source is not result and source.last == index[id(step)] == result.first
         }
 
 

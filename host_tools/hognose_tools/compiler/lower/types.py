@@ -146,9 +146,11 @@ FULL = {
     "STRIDED_SLICE": _MOVED,
     "SUB": "bfhi",
     "SUM": "fh",
+    "SVDF": "bf",
     "TANH": "fh",
     "TRANSPOSE": _MOVED,
     "TRANSPOSE_CONV": "fh",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "bhf",
     "UNPACK": _MOVED,
     "ZEROS_LIKE": _MOVED,
 }

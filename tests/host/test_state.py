@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Models that keep state: what the commands make of sequences, and what no single operator's test shows."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from device_models import stream
+
+from engines import ENGINES, open_model
+from hognose_tools import cli, samples
+from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.errors import UserError
+from hognose_tools.oracle import Oracle
+from hognose_tools.verify import verify
+from tflite_builder import Builder
+
+
+@pytest.fixture
+def packed(tmp_path, monkeypatch):
+    """A folder with stream.tflite and stream.hog, in which the test is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stream.tflite").write_bytes(stream())
+    assert cli.main(["pack", "stream.tflite", "-o", "stream.hog"]) == 0
+    return tmp_path
+
+
+def test_pack_and_inspect_say_so(packed, capsys) -> None:
+    assert cli.main(["pack", "stream.tflite", "-o", "stream.hog"]) == 0
+    assert cli.main(["inspect", "stream.hog"]) == 0
+    assert capsys.readouterr().out.count("keeps state from run to run") == 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("sequence", [0, 1, 3])
+def test_verify(packed, engine: str, sequence: int) -> None:
+    command = ["verify", "stream.tflite", "--engine", engine, "--samples", "7", "--sequence", str(sequence)]
+    assert cli.main(command) == 0
+
+
+def test_run_takes_samples_as_sequences(packed) -> None:
+    frames = np.random.default_rng(0).integers(-128, 128, (7, 1, 4)).astype(np.int8)
+    np.savez("in.npz", **{"0": frames})
+    oracle = Oracle(stream())
+    for sequence in (0, 1, 3):
+        oracle.reset()
+        expected = []
+        for i, frame in enumerate(frames):
+            if sequence and i % sequence == 0:
+                oracle.reset()
+            expected.append(oracle.run([frame])[0])
+        command = ["run", "stream.hog", "--inputs", "in.npz", "--outputs", "out.npz", "--raw"]
+        assert cli.main([*command, "--sequence", str(sequence)]) == 0
+        with np.load("out.npz") as out:
+            np.testing.assert_array_equal(out["0"], expected)
+
+
+def test_a_negative_length_is_refused(packed, capsys) -> None:
+    assert cli.main(["verify", "stream.tflite", "--sequence", "-1"]) != 0
+    assert "--sequence" in capsys.readouterr().err
+
+
+def test_verify_finds_the_layer_in_a_sequence() -> None:
+    """A model whose weights were changed is caught at the layer that keeps the state, in its own sequence."""
+    tflite = stream()
+    compiled = compile_tflite(tflite)
+    time = next(s for s in compiled.lowered.steps if s.name == "SVDF").fields["time"].data
+    hog = bytearray(compiled.hog)
+    at = hog.index(time)
+    hog[at : at + len(time)] = bytes(len(time))
+    hog[12:16] = zlib.crc32(hog[16:]).to_bytes(4, "little")
+    compiled.hog = bytes(hog)
+    inputs = samples.random(disassemble(compiled.hog).inputs, 6)
+    said = verify(tflite, compiled, inputs, "native", "cpython")
+    assert said is not None and "First layer that differs" in said and "SVDF" in said
+
+
+def test_states_lie_apart_from_all_else() -> None:
+    """No other buffer ever has a place that keeps state."""
+    low = compile_tflite(stream()).lowered
+    states = [step.fields["out"].buffer for step in low.steps[: low.initial]]
+    assert len(states) == 3
+    for state in states:
+        for other in low.buffers:
+            assert other is state or other.end <= state.offset or state.end <= other.offset
+
+
+def test_a_variable_of_another_operator_is_refused() -> None:
+    b = Builder()
+    x, state, y = b.tensor((4,)), b.tensor((4,), variable=True), b.tensor((4,))
+    b.op("ADD", [x, state], y)
+    with pytest.raises(UserError, match="a variable is only supported as the state of SVDF"):
+        compile_tflite(b.build([x], [y]))
+
+
+def test_the_state_of_int8_begins_at_its_zero_point() -> None:
+    """A memory of two frames, of which the output is the older one, shows it."""
+    b = Builder()
+    x = b.tensor((1, 1), "int8", scale=1.0)
+    one = {"scale": 1.0}
+    tensors = [x, b.const(np.array([[1]], np.int8), **one), b.const(np.array([[1, 0]], np.int8), **one)]
+    tensors += [b.const(np.array([0], np.int32), **one)]
+    tensors += [b.tensor((1, 2), "int8", variable=True, scale=1.0, zero_point=10)]
+    y = b.tensor((1, 1), "int8", scale=1.0)
+    b.op("SVDF", tensors, y, version=3, rank=1)
+    tflite = b.build([x], [y])
+    oracle = Oracle(tflite)
+    for engine in ENGINES:
+        model = open_model(compile_tflite(tflite).hog, engine)
+        model.reset()
+        oracle.reset()
+        for value in (7, 3, -4):
+            out = bytearray(1)
+            frame = np.array([[value]], np.int8)
+            model.invoke(frame.tobytes(), out)
+            assert out == oracle.run([frame])[0].tobytes()
