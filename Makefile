@@ -162,10 +162,11 @@ SOURCES_SH := native_module/micropython/sources.sh
 $(BUILD)/micropython: $(SOURCES_SH) | $(BUILD)/.apt
 	@$(SOURCES_SH) > /dev/null
 
-# $(call unix,PROGRAM,OPTIONS): the unix port without what needs further libraries.
+# $(call unix,PROGRAM,OPTIONS): the unix port without what needs further libraries. Its compressed error texts would be
+# wrong after a change of one, until all is built anew.
 define unix
 	@echo "Building $(patsubst $(CURDIR)/%,%,$(1))"; $(MAKE) -s -j$(JOBS) -C $(BUILD)/micropython/ports/unix BUILD=$(patsubst %/,%,$(dir $(1))) \
-	  FROZEN_MANIFEST= MICROPY_PY_SSL=0 MICROPY_PY_BTREE=0 MICROPY_PY_FFI=0 $(2) > $(1).log 2>&1 || \
+	  FROZEN_MANIFEST= MICROPY_PY_SSL=0 MICROPY_PY_BTREE=0 MICROPY_PY_FFI=0 MICROPY_ROM_TEXT_COMPRESSION=0 $(2) > $(1).log 2>&1 || \
 	  { grep -m 5 -i error $(1).log; echo "see $(1).log"; exit 1; }
 endef
 

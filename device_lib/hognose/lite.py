@@ -41,6 +41,10 @@ class Interpreter:
         self._raw_inputs = [t.values for t in self._inputs]
         self._raw_outputs = [t.values for t in self._outputs]
 
+    def __repr__(self):
+        sides = [", ".join(["%s %s" % (t.dtype, t.shape) for t in s]) for s in (self._inputs, self._outputs)]
+        return "<Interpreter: %s to %s>" % (sides[0], sides[1])
+
     def allocate_tensors(self):
         """Nothing is left to do: the arena is made, and fits, since the model was opened."""
 
@@ -83,10 +87,10 @@ class Interpreter:
         signatures = self._engine.signatures
         if signature_key is None and len(signatures) == 1:
             signature_key = list(signatures)[0]
+        if not signatures:
+            raise ValueError("the model has no signatures: use set_tensor, invoke and get_tensor")
         if signature_key not in signatures:
-            raise ValueError(
-                "no signature %s: the model has %s" % (signature_key, ", ".join(signatures) or "none")
-            )
+            raise ValueError("no signature %s: the model has %s" % (signature_key, ", ".join(signatures)))
         return SignatureRunner(self, *signatures[signature_key])
 
     def _find(self, index, tensors, what):

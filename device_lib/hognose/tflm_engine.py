@@ -58,35 +58,52 @@ class Tensor:
         return self._nbytes
 
 
-class Tflm:
-    """What `_hognose` offers, with the same arguments; holds one model, whose state TFLM keeps in the arena.
+# The arena begins with a mark of the model that is prepared in it; TFLM has the rest.
+_HEAD = 16
+_MARK = 8
 
-    So an arena cannot be shared between models here.
+
+class Tflm:
+    """What `_hognose` offers, with the same arguments; holds one model, which TFLM keeps in the arena.
+
+    Models that share an arena are prepared anew, their variables lost, when it is another one's turn.
     """
 
     VERSION = 1
     STATE_SIZE = 0
+    _made = 0
 
     def __init__(self):
         if not tflm:
             raise ImportError("this firmware has no tflm")
         self._content = self._arena = self._interpreter = None
+        Tflm._made += 1
+        self._mark = struct.pack("<II", 0x6D6C6674, Tflm._made)
 
     def load(self, file, state=None):
         """Checks the file and returns the arena's size in bytes, measured. ValueError says what is wrong."""
         content = flatbuffer(file)
         if content is None:
-            raise ValueError("neither a .tflite nor a .hog that carries one")
+            raise ValueError("neither a .tflite nor a .hog that carries one: pack it with --engine tflm")
         size = tflm.arena_size(content)
         self._content = content
-        return size
+        return _HEAD + size
 
     def bind(self, arena):
-        """Prepares the model in its arena, once."""
-        if self._arena is not arena:
-            self._interpreter = tflm.Interpreter(self._content, arena)
+        """Prepares the model in its arena: once, and again where another one has been there since."""
+        if self._arena is not arena or not self._is_marked(arena):
+            self._interpreter = None
+            self._interpreter = tflm.Interpreter(self._content, memoryview(arena)[_HEAD:])
             self._arena = arena
+            arena[:_MARK] = self._mark
         return self._interpreter
+
+    def _is_marked(self, arena):
+        mark = self._mark
+        for i in range(_MARK):
+            if arena[i] != mark[i]:
+                return False
+        return True
 
     def write(self, state, arena, i, numbers):
         """Numbers (a buffer) to input `i`, quantized where it is; out of range saturates, NaN counts as 0."""
@@ -102,11 +119,11 @@ class Tflm:
 
     def profile(self):
         """Runs and returns a list of (operator, microseconds)."""
-        return self._interpreter.profile()
+        return self.bind(self._arena).profile()
 
     def reset(self):
         """Variables are as at the start."""
-        self._interpreter.reset()
+        self.bind(self._arena).reset()
 
     # What hogfile tells of the other engines' files; the model must be bound to its arena.
 

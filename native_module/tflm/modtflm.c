@@ -36,6 +36,9 @@ static const mp_obj_type_t interpreter_type;
 
 static mp_buffer_info_t open_file(tflite_t *m, mp_obj_t model) {
     mp_buffer_info_t info;
+    if (mp_obj_is_str(model)) {
+        mp_raise_TypeError(MP_ERROR_TEXT("give the bytes of a .tflite; hognose.lite.Interpreter takes a path"));
+    }
     mp_get_buffer_raise(model, &info, MP_BUFFER_READ);
     bool sound = (uintptr_t)info.buf % 4 == 0 && tflm_verify(info.buf, info.len);
     const char *error = tflite_check(m, info.buf, info.len);

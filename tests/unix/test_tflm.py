@@ -425,6 +425,7 @@ def test_wrong_models(tmp_path: Path) -> None:
         "unsupported_operators",
         "state",
         "subgraphs",
+        "models",
         "deinit",
     ],
 )

@@ -17,6 +17,7 @@ from array import array
 
 import tflm
 
+from hognose import Model
 from hognose.lite import Interpreter
 
 
@@ -117,6 +118,7 @@ def test_seed_example(folder):
     raises(TypeError, ["float32"], interpreter.set_tensor, input_details[0]["index"], ["a", 1, 2, 3])
     raises(ValueError, ["16 bytes", "given are 3"], interpreter.set_tensor, input_details[0]["index"], b"abc")
     raises(ValueError, ["tensor 77"], interpreter.get_tensor, 77)
+    assert repr(interpreter) == "<Interpreter: float32 (1, 4) to float32 (1, 3)>", repr(interpreter)
     raises(ValueError, ["no signature x"], interpreter.get_signature_runner, "x")
     raises(OSError, [], Interpreter, folder + "/nowhere.tflite")
     raises(ValueError, [], Interpreter)
@@ -276,6 +278,38 @@ def test_profile(folder):
         i = tflm.Interpreter(read(stem + ".tflite"))
         events = i.profile()
         assert [name for name, _ in events] == i.operators and all(us >= 0 for _, us in events), events
+
+
+def test_models(folder):
+    """`Model` on a .tflite: several at once, with the collector at work, and several in one arena."""
+    paths = [folder + "/" + name + ".tflite" for name in ("seed", "numbers", "state")]
+    windows = [[5.1, 3.5, 1.4, 0.2], [i / 4 for i in range(8)], [1]]
+    alone = [Model(path).predict(x) for path, x in zip(paths, windows)]
+    arena = bytearray(max([Model(path).arena_size for path in paths]))
+    for options in ({}, {"arena": arena}):
+        alive = [Model(path, **options) for path in paths]
+        assert all([m.engine == "tflm" for m in alive])
+        for n in range(20):
+            i = n * 7 % 3
+            if n % 5 == 4:
+                alive[i] = Model(paths[i], **options)
+            gc.collect()
+            y = alive[i].predict(windows[i])
+            assert i == 2 or y == alone[i], (y, alone[i])
+    m = Model(paths[0], arena=arena)
+    arena[:] = bytes(len(arena))  # whatever else has used it
+    assert m.predict(windows[0]) == alone[0] and len(m.profile()) == 3
+    window, out = array("f", windows[0]), array("f", [0] * 3)
+    m.predict(window, out=out)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    m.predict(window, out=out)
+    assert gc.mem_alloc() == before, gc.mem_alloc() - before
+    gc.enable()
+    raises(ValueError, ["arena"], lambda: Model(paths[0], arena=bytearray(100)))
+    raises(ValueError, ["pack"], lambda: Model(paths[0], engine="native"))
+    raises(TypeError, ["Interpreter takes a path"], tflm.Interpreter, paths[0])
 
 
 def test_deinit(folder):
