@@ -77,6 +77,20 @@ static inline uint32_t add_products(uint32_t sum, uint32_t x, uint32_t w) {
 
 #endif
 
+// How an accumulator is finished: multiplier and shift to the right. Armv6-M's dots() take the multiplier in pieces of
+// 10, 10 and 11 bits, and where no result is negative one shift for two, see there.
+static uint32_t *put_scale(uint32_t multiplier, uint32_t right, bool relu, uint32_t *words) {
+    #if defined(__ARM_ARCH_6M__)
+    *words++ = (multiplier & 0x3ff) | (multiplier >> 10 & 0x3ff) << 16;
+    *words++ = (multiplier >> 20) << 16 | (right + (relu ? 11 : 0));
+    #else
+    (void)relu;
+    *words++ = multiplier;
+    *words++ = right;
+    #endif
+    return words;
+}
+
 // Four bytes, and less than four with zeros behind them.
 static inline uint32_t four(const int8_t *p, size_t n) {
     if (n >= 4 && ((uintptr_t)p & 3) == 0) {
@@ -112,8 +126,11 @@ static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *wor
     return words;
 }
 
-// Whether every accumulator is scaled down.
-static bool shifts_right(const hog_conv_t *op, const int32_t *multiplier, const int8_t *shift) {
+// Whether the fast kernels can finish all accumulators: they scale down and have no clamp but for RELU and its like.
+static bool is_plain(const hog_conv_t *op, const int32_t *multiplier, const int8_t *shift) {
+    if (op->clamp.i.min != op->clamp.i.out_zp && op->clamp.i.max - op->clamp.i.min != 255) {
+        return false;
+    }
     for (unsigned i = op->scales; i != 0; --i, ++multiplier) {
         if (*shift++ >= 0 && *multiplier != 0) {
             return false;
@@ -201,7 +218,7 @@ static HOG_HOT void windows(const hog_window_t *d, uint32_t start) {
         for (; x != row_end; x += step, x2 += step) {
             uint32_t sum = add_products(add_products(add_products(start, x[0], w0), x[1], w1), x[2], w2);
             sum = add_products(add_products(add_products(sum, x2[0], d->w[3]), x2[1], d->w[4]), x2[2], d->w5);
-            int32_t y = scale(sum, d->multiplier, d->shift);
+            int32_t y = scale(sum, (uint32_t)d->multiplier, (uint32_t)-d->shift);
             *out = (int8_t)hog_min(hog_max(hog_add(y, zero_point), min), max);
             out += d->out_step;
         }
@@ -336,7 +353,7 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     const int32_t *bias = hog_at(h, arena, op->params);
     const int32_t *multiplier = bias + op->out_c;
     const int8_t *shift = (const int8_t *)(multiplier + op->scales);
-    if (op->block == 0 || op->scratch == HOG_NONE || !shifts_right(op, multiplier, shift)) {
+    if (op->block == 0 || op->scratch == HOG_NONE || !is_plain(op, multiplier, shift)) {
         return false;
     }
     uint32_t depth = op->in_c / op->groups, channels = op->out_c / op->groups;
@@ -349,7 +366,6 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     d.zero_point = op->clamp.i.out_zp;
     d.min = op->clamp.i.min;
     d.max = op->clamp.i.max;
-    d.limit = relu ? HOG_ACC_OFFSET : 2 * HOG_ACC_OFFSET;
     uint32_t offset = relu ? 0 : HOG_ACC_OFFSET;
     for (unsigned g = 0; g < op->groups; ++g) {
         for (uint32_t c = 0, n; c < channels; c += n) {
@@ -364,8 +380,7 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
                 words = expand_weights(w, k, words);
                 for (unsigned j = 0; j < 2; ++j) {
                     uint32_t s = op->scales > 1 ? i + j : 0;
-                    *words++ = (uint32_t)multiplier[s];
-                    *words++ = multiplier[s] ? (uint32_t)-shift[s] : 1;
+                    words = put_scale((uint32_t)multiplier[s], multiplier[s] ? (uint32_t)-shift[s] : 1, relu, words);
                 }
             }
             d.w_end = words;
@@ -493,7 +508,7 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     const int32_t *multiplier = bias + op->out_c;
     const int8_t *shift = (const int8_t *)(multiplier + op->scales);
     if (op->block == 0 || op->scratch == HOG_NONE || op->k_h != 3 || op->k_w != 3 || op->dilation_h != 1
-        || op->dilation_w != 1 || !shifts_right(op, multiplier, shift)) {
+        || op->dilation_w != 1 || !is_plain(op, multiplier, shift)) {
         return false;
     }
     const int8_t *image = hog_at(h, arena, op->in);
@@ -536,11 +551,13 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
                 }
                 uint32_t s = op->scales > 1 ? c : 0;
                 d.start = (uint32_t)bias[c] + (relu ? 0 : HOG_ACC_OFFSET);
-                d.multiplier = (uint32_t)multiplier[s];
-                d.shift = d.multiplier ? (uint32_t)-shift[s] : 1;
+                d.multiplier = multiplier[s];
+                d.shift = d.multiplier ? shift[s] : -1;
                 d.m[0] = d.multiplier & 0x3ff;
                 d.m[1] = d.multiplier >> 10 & 0x3ff;
                 d.m[2] = d.multiplier >> 20;
+                d.round = relu ? 1 << 10 : (uint32_t)d.multiplier;
+                d.right = (uint32_t)((relu ? 11 : 0) - d.shift);
                 d.row_end = words + op->stride_w * op->out_w;
                 d.out = out + c;
                 (relu ? hog_windows_relu : hog_windows_any)(&d);

@@ -12,10 +12,9 @@
 typedef struct {
     const uint32_t *x, *x_end;  // the patch: words of two values, a multiple of two
     const uint32_t *w, *w_end;  // for each pair of channels: their accumulators' start, the weights (four words for
-                                // four values), then multiplier and right shift of either
+                                // four values), then how either is scaled (two words, see put_scale)
     int8_t *out;
-    int32_t zero_point, min, max;
-    uint32_t limit;             // accumulators below this are scaled quickly
+    int32_t zero_point, max;
     uint32_t runs;              // a patch is so many pieces of the input, or 0: it is in x already
     uint32_t run_quads;         // each of so many times four values,
     uint32_t run_step;          // and so many bytes from one to the next
@@ -23,6 +22,7 @@ typedef struct {
     uint32_t in_step;           // bytes from pixel to pixel
     uint32_t out_gap;           // bytes from the last channel of a pixel to the first one of the next
     uint32_t pixels;            // at least 1
+    int32_t min;                // zero_point, and -128 where max is 127
 } hog_dots_t;
 
 // Accumulators of hog_dots_any have this added, so that those within ± 2^20 are not negative.
@@ -51,15 +51,19 @@ typedef struct {
     uint32_t start;             // of accumulators
     uint32_t w5;                // the last one
     uint32_t m[3];              // multiplier in pieces of 10, 10 and 11 bits
-    uint32_t multiplier, shift; // shift to the right
-    int32_t zero_point, min, max;
+    uint32_t round, right;      // _relu: half of what the upper piece is finer than a result, how far to shift after that;
+                                // _any: multiplier, shift to the right
+    int32_t zero_point;
     uint32_t out_step;
     const uint32_t *row_end;    // where a row of windows ends
+    int32_t max;
     uint32_t gap;               // bytes from there to the beginning of the next row
     uint32_t row;               // bytes from one row_end to the next
     const uint32_t *end;        // where the row behind the last one begins
+    int32_t multiplier, shift;  // as hog_requantize has them
     const uint32_t *x, *x2;     // the first window's words of values above each other, rows 0 and 1; rows 2 and 3
     int8_t *out;
+    int32_t min;
 } hog_window_t;
 
 void hog_windows_relu(const hog_window_t *d);
