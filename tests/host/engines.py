@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.oracle import Oracle
 from operators import Case
 
@@ -45,7 +46,9 @@ def _one_or_list(buffers: list[np.ndarray]):
 def check(case: Case, engine: str) -> None:
     """Raises AssertionError unless the engine's outputs are TFLM's."""
     oracle = Oracle(case.tflite)
-    model = open_model(compile_tflite(case.tflite).hog, engine)
+    compiled = compile_tflite(case.tflite)
+    assert sum(layer.macs for layer in disassemble(compiled.hog).layers) == compiled.macs
+    model = open_model(compiled.hog, engine)
     for n, inputs in enumerate([case.inputs, *case.then]):
         if inputs is None:
             oracle.reset()

@@ -115,13 +115,17 @@ def _layer(index: int, record: Record) -> Layer:
     f: dict[str, Any] = record.fields
     item = ITEMSIZE[record.type]
     macs, weights, scratch = 0, 0, 0
-    if record.name in ("CONV", "DEPTHWISE"):
+    if record.name in ("CONV", "DEPTHWISE", "CONV16"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["out_c"]]
         patch = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
         macs = prod(shape) * patch
-        weights = f["out_c"] * (patch * item + 4) + f["scales"] * 5
-        scratch = scratch_size(record.name, f) if f["scratch"] < IN_DATA else 0
-    elif record.name in ("AVERAGE_POOL", "MAX_POOL", "L2_POOL"):
+        size, bias = {"b": (1, 4), "h": (1, 8), "f": (4, 4)}[record.type]
+        weights = f["out_c"] * (patch * size + bias) + f["scales"] * 5
+        scratch = scratch_size(record.name, f) if record.name != "CONV16" and f["scratch"] < IN_DATA else 0
+    elif record.name == "MATMUL":
+        shape = [*(v.n for v in record.loops), f["rows"], f["columns"]]
+        macs = prod(shape) * f["depth"]
+    elif record.name in ("AVERAGE_POOL", "MAX_POOL", "L2_POOL", "RESIZE"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["channels"]]
     elif record.name in ("ADD", "MUL", "COMBINE"):
         shape = [v.n for v in record.loops]
@@ -129,7 +133,7 @@ def _layer(index: int, record: Record) -> Layer:
         shape = [v.n for v in record.loops[: f["keep"]]] or [1]
     elif record.name == "MOVE":
         shape = [v.n for v in record.loops] + [f["run"] // item]
-    elif record.name in ("SOFTMAX", "NORMALIZE"):
+    elif record.name in ("SOFTMAX", "NORMALIZE", "CURVE"):
         shape = [f["rows"], f["depth"]]
         weights = 4 * f["entries"] if record.type == "b" and f["table"] != NONE else 0
     elif record.name == "GATHER":
