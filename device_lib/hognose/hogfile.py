@@ -41,6 +41,11 @@ OPERATORS = (
     "UPDATE",
     "SVDF",
     "LSTM",
+    "MATMUL",
+    "RESIZE",
+    "CONV16",
+    "CURVE",
+    "JUMP",
 )
 # Bytes of an element, by typecode.
 SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}

@@ -9,11 +9,12 @@ Slow and portable, and the readable form of native_module/README.md: it needs no
 import struct
 
 from .hogfile import SIZES
-from .reference_check import TANH, CheckedFile, full
+from .reference_check import JUMP, NONE, TANH, CheckedFile, full
 from .reference_kernels import KERNELS
 from .reference_math import f32, get, put, to_int8, to_type, wrap
 
 _CHUNK = 128  # numbers that are converted at once
+_MAX_TURNS = 1 << 16  # jumps backward in one run
 
 
 class Reference:
@@ -100,8 +101,21 @@ class Reference:
                 "the arena has %d bytes, the model needs %d" % (len(arena), self.file.arena_size)
             )
         arena = memoryview(arena)
-        for at in self.file.operators[first:last]:
+        turns = 0
+        while first < last:
+            at = self.file.operators[first]
             op = self.file.fields(at)
+            first += 1
+            if op[0] == JUMP:
+                condition, target = op[2:]
+                if condition == NONE or not arena[condition]:
+                    turns += target < first
+                    if turns > _MAX_TURNS:
+                        raise ValueError(
+                            "a loop of the model does not end: stopped after %d turns" % _MAX_TURNS
+                        )
+                    first = target
+                continue
             kernels = KERNELS if op[0] <= TANH else full().KERNELS
             kernels[op[0]](self.file.data, arena, op, self.file.loops(at))
 

@@ -11,12 +11,13 @@ from .hogfile import ENTRY_SIZE, HEADER_SIZE, SIZES, Tensor, section, tensors
 from .reference_math import MAX_FLOAT
 
 LIMIT = 0x80000000  # of the arena and of a file; the bit of a ref that says "in DATA"
-_NONE = 0xFFFFFFFF
+NONE = 0xFFFFFFFF
 _MAX_LOOPS = 6
 _OVERLAP = "tensors overlap"
 
 CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, MUL, MEAN, MOVE = range(1, 9)
 FILL, SOFTMAX, LUT, QUANTIZE, DEQUANTIZE, CLAMP, LOGISTIC, TANH = range(9, 17)
+JUMP = 32
 
 # What follows hog_op_t, before the loops; c is the clamp.
 _FORMATS = {
@@ -76,6 +77,7 @@ class CheckedFile:
             at += 16 + 4 * file[at + 5]
         self.inputs, self.outputs, at = tensors(file)
         self.operators = []
+        self.count = count
         for i in range(count):
             if end - at < 4:
                 raise ValueError("the plan is cut short")
@@ -184,7 +186,7 @@ class CheckedFile:
         pixels = (in_c, in_h, in_w, 1, 1, 1, 1, 1, 0, 0) == (
             (out_c, out_h, out_w, k_h, k_w, groups, stride_h, stride_w, pad_h, pad_w)
         )
-        in_place = code == CONV and scratch != _NONE and block == out_c and pixels
+        in_place = code == CONV and scratch != NONE and block == out_c and pixels
         self._check_tensors(in_, in_size, size, out, out_size, size, in_place)
         if not self._in_data(weights, patch * out_c, size):
             raise ValueError("weights misplaced")
@@ -203,7 +205,7 @@ class CheckedFile:
                 patch = 4 * ((block - 1) * stride_h + k_h) * ((out_w - 1) * stride_w + k_w)
             else:
                 patch = 8 * quads + block // 2 * (16 * quads + 24)
-        if scratch != _NONE:
+        if scratch != NONE:
             if not self._in_arena(scratch, patch, align):
                 raise ValueError("scratch misplaced")
             if overlap(in_, in_size, scratch, patch) or overlap(out, out_size, scratch, patch):

@@ -11,7 +11,7 @@ import struct
 from . import reference_apply, reference_recurrent, reference_reduce, reference_wide
 from .hogfile import SIZES
 from .reference_apply import floor
-from .reference_check import LIMIT, check_clamp, check_function, check_multiplier
+from .reference_check import JUMP, LIMIT, NONE, check_clamp, check_function, check_multiplier
 from .reference_math import (
     clamp,
     f32,
@@ -28,7 +28,7 @@ from .reference_math import (
 
 COMBINE = 17
 
-FORMATS = {COMBINE: "3IH2Bc3i4b"}
+FORMATS = {COMBINE: "3IH2Bc3i4b", JUMP: "2I"}
 FORMATS.update(reference_apply.FORMATS)
 FORMATS.update(reference_reduce.FORMATS)
 FORMATS.update(reference_wide.FORMATS)
@@ -246,7 +246,18 @@ _MORE_FLOATS = {
     SQUARED_DIFFERENCE: _squared_difference,
 }
 
-CHECKS = {COMBINE: _check_combine}
+
+def _check_jump(file, op, loops):
+    _, kind, condition, target = op
+    if kind != "?":
+        raise ValueError("unknown type")
+    if condition != NONE and not file._in_arena(condition, 1, 1):
+        raise ValueError("input misplaced")
+    if target > file.count:
+        raise ValueError("a jump out of the plan")
+
+
+CHECKS = {COMBINE: _check_combine, JUMP: _check_jump}
 CHECKS.update(reference_apply.CHECKS)
 CHECKS.update(reference_reduce.CHECKS)
 CHECKS.update(reference_wide.CHECKS)

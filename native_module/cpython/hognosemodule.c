@@ -170,8 +170,7 @@ static PyObject *do_invoke(PyObject *module, PyObject *args) {
     }
     bool ok = transfer(&m.call, outputs, true, false) && transfer(&m.call, inputs, false, true);
     if (ok) {
-        hog_invoke(m.call.hog, m.call.arena);
-        ok = transfer(&m.call, outputs, true, true);
+        ok = check(hog_invoke(m.call.hog, m.call.arena) ? NULL : HOG_ENDLESS) && transfer(&m.call, outputs, true, true);
     }
     close_model(&m);
     return none_or_error(ok);

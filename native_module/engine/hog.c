@@ -20,7 +20,8 @@
 #define NEEDS "the file needs a newer engine"
 #define FULL_ERRORS(X) \
     X(FUNCTION, "unknown function, or not of this type") \
-    X(STATE, "state misplaced")
+    X(STATE, "state misplaced") \
+    X(TARGET, "a jump out of the plan")
 #else
 #define NEEDS "the file needs the full engine; this is the small one"
 #define FULL_ERRORS(X)
@@ -97,7 +98,7 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 
 #if HOG_FULL
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
-#define LAST_CODE (HOG_CURVE)
+#define LAST_CODE (HOG_JUMP)
 #define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
 #define IS_QUANTIZED(type) ((type) == HOG_INT8 || (type) == HOG_INT16)
 #else
@@ -954,6 +955,16 @@ static error_t check_curve(const hog_t *h, const hog_curve_t *op) {
     return check_elements(h, (const void *)op, times(op->rows, op->depth), 2, 2);
 }
 
+static error_t check_jump(const hog_t *h, const hog_jump_t *op) {
+    if (op->op.type != HOG_BOOL) {
+        return E_TYPE;
+    }
+    if (op->condition != HOG_NONE && !in_arena(h, op->condition, 1, 1)) {
+        return E_INPUT;
+    }
+    return op->target <= h->ops ? E_OK : E_TARGET;
+}
+
 #endif
 
 // Bytes of each record, without loops.
@@ -990,6 +1001,7 @@ static const uint8_t record_size[] = {
     [HOG_CURVE] = sizeof(hog_curve_t),
     [HOG_SVDF] = sizeof(hog_svdf_t),
     [HOG_LSTM] = sizeof(hog_lstm_t),
+    [HOG_JUMP] = sizeof(hog_jump_t),
     #endif
 };
 
@@ -1104,6 +1116,8 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_svdf(h, record);
         case HOG_LSTM:
             return check_lstm(h, record);
+        case HOG_JUMP:
+            return check_jump(h, record);
         #endif
         default:
             return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
@@ -1372,6 +1386,8 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
         case HOG_CURVE:
             hog_curve(h, arena, record);
             break;
+        case HOG_JUMP: // hog_run_ops() does it
+            break;
         case HOG_SVDF:
             hog_svdf(h, arena, record);
             break;
@@ -1386,9 +1402,45 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
     return op + op->words;
 }
 
-void hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last) {
+#if HOG_FULL
+
+// Whether `op` is a jump that is taken.
+static bool jumps(const void *arena, const hog_op_t *op) {
+    const hog_jump_t *jump = (const void *)op;
+    return op->code == HOG_JUMP && (jump->condition == HOG_NONE || ((const uint8_t *)arena)[jump->condition] == 0);
+}
+
+bool hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last) {
+    const hog_op_t *op = h->op;
+    uint32_t turns = 0;
+    for (unsigned i = 0; i < last; ++i) {
+        if (i < first) {
+            op += op->words;
+        } else if (jumps(arena, op)) {
+            first = ((const hog_jump_t *)(const void *)op)->target;
+            if (first > i) {
+                op += op->words;
+            } else if (++turns <= HOG_MAX_TURNS) {
+                op = h->op;
+                i = ~0u; // from the beginning: records can only be walked forward
+            } else {
+                return false;
+            }
+        } else {
+            op = hog_run(h, arena, op);
+        }
+    }
+    return true;
+}
+
+#else
+
+bool hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last) {
     const hog_op_t *op = h->op;
     for (unsigned i = 0; i < last; ++i) {
         op = i < first ? op + op->words : hog_run(h, arena, op);
     }
+    return true;
 }
+
+#endif

@@ -18,6 +18,7 @@
 #ifndef HOGNOSE_HOG_H
 #define HOGNOSE_HOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,6 +74,7 @@ enum {
     HOG_CURVE = 31,     // functions of int16 values by a table
     HOG_SVDF = 26,      // a dense layer that remembers, and weighs, its last activations
     HOG_LSTM = 27,
+    HOG_JUMP = 32,      // runs on at another operator
 };
 
 typedef struct {
@@ -422,6 +424,16 @@ typedef struct {
     float min, max;
 } hog_unary_t;
 
+// JUMP to operator number `target` (their number: the end) where `condition` is false.
+typedef struct {
+    hog_op_t op;        // type: bool
+    uint32_t condition; // arena ref of a bool, or HOG_NONE: always
+    uint32_t target;
+} hog_jump_t;
+
+#define HOG_MAX_TURNS (1u << 16)        // jumps backward in one run
+#define HOG_ENDLESS "a loop of the model does not end: stopped after 65536 turns"
+
 // An input or output of the model.
 typedef struct {
     uint32_t ref;       // arena
@@ -452,17 +464,17 @@ const hog_io_t *hog_io(const hog_t *h, unsigned i);
 // Runs one operator and returns the next one.
 const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op);
 
-// Runs operators first ... last - 1.
-void hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last);
+// Runs operators first ... last - 1; false (HOG_ENDLESS) where a loop of the model did not end.
+bool hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last);
 
 // Gives what the model keeps between runs its first value: to be called once before the first hog_invoke().
 static inline void hog_reset(const hog_t *h, void *arena) {
     hog_run_ops(h, arena, 0, h->initial);
 }
 
-// Runs all operators but those of hog_reset().
-static inline void hog_invoke(const hog_t *h, void *arena) {
-    hog_run_ops(h, arena, h->initial, h->ops);
+// Runs all operators but those of hog_reset(); false as hog_run_ops().
+static inline bool hog_invoke(const hog_t *h, void *arena) {
+    return hog_run_ops(h, arena, h->initial, h->ops);
 }
 
 // Numbers to elements and back, as TFLM's QUANTIZE and DEQUANTIZE do it (see kernels/quantize.c).

@@ -274,6 +274,5 @@ const char *hog_run_range(hog_call_t *call, long first, long last) {
     if (first < 0 || last < first || last > h->ops) {
         return say(call, "operators # to #: no such range in the model", NULL, first, last);
     }
-    hog_run_ops(h, call->arena, (unsigned)first, (unsigned)last);
-    return NULL;
+    return hog_run_ops(h, call->arena, (unsigned)first, (unsigned)last) ? NULL : HOG_ENDLESS;
 }

@@ -108,7 +108,7 @@ static mp_obj_t do_invoke(size_t n_args, const mp_obj_t *args) {
     open_model(&call, args[0], args[1]);
     transfer(&call, args[3], true, false);
     transfer(&call, args[2], false, true);
-    hog_invoke(call.hog, call.arena);
+    check(hog_invoke(call.hog, call.arena) ? NULL : HOG_ENDLESS);
     transfer(&call, args[3], true, true);
     return mp_const_none;
 }

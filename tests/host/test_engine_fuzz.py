@@ -15,6 +15,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from hognose_tools.compiler import compile_tflite

@@ -11,6 +11,7 @@ Operators that hognose does not have yet are skipped by name; once the compiler 
 import hypothesis
 import pytest
 
+import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from engines import ENGINES, check

@@ -8,6 +8,7 @@ import struct
 import hypothesis
 import pytest
 
+import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from hognose_tools import cli

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tflite
 
+import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from hognose_tools.compiler.strip import strip

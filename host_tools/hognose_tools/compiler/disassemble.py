@@ -125,6 +125,8 @@ def _layer(index: int, record: Record) -> Layer:
     elif record.name == "MATMUL":
         shape = [*(v.n for v in record.loops), f["rows"], f["columns"]]
         macs = prod(shape) * f["depth"]
+    elif record.name == "JUMP":
+        return Layer(index, record.name, record.type, [], 0, 0, NONE, 0)
     elif record.name in ("AVERAGE_POOL", "MAX_POOL", "L2_POOL", "RESIZE"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["channels"]]
     elif record.name in ("ADD", "MUL", "COMBINE"):
@@ -136,6 +138,7 @@ def _layer(index: int, record: Record) -> Layer:
     elif record.name in ("SOFTMAX", "NORMALIZE", "CURVE"):
         shape = [f["rows"], f["depth"]]
         weights = 4 * f["entries"] if record.type == "b" and f["table"] != NONE else 0
+        weights = 513 * 4 if record.name == "CURVE" else weights
     elif record.name == "GATHER":
         shape = [f["outer"], f["count"], f["run"] // item]
     elif record.name == "UPDATE":

@@ -102,6 +102,7 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
         },
     ),
     "CONV16": (30, _CONV.replace("block", "wide")),
+    "JUMP": (32, "condition:I target:I"),
     "CURVE": (
         31,
         "in:I out:I rows:I depth:I table:I multiplier:i function:B shift:b reserved:H",
@@ -162,7 +163,7 @@ FUNCTIONS = {
 }
 REFS = (
     *("in", "in1", "in2", "out", "weights", "params", "bias", "scratch", "table", "indices", "starts"),
-    *("time", "state", "hidden", "cell"),
+    *("time", "state", "hidden", "cell", "condition"),
 )
 
 

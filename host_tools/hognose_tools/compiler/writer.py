@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UserError
 from .graph import Tensor
-from .lower import Const, Lowered, Step, View
+from .lower import Const, Label, Lowered, Step, View
 from .records import IN_DATA, NONE, RECORDS, REFS, TYPECODE, Record
 
 VERSION = 1
@@ -85,6 +85,8 @@ def _ref(value: Any, data: _Data) -> Any:
         return value.buffer.offset + value.offset
     if isinstance(value, Const):
         return data.ref(value.data) + value.offset
+    if isinstance(value, Label):
+        return value.at
     return NONE if value is None else value
 
 

@@ -13,10 +13,10 @@ from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
 from ..passes import data_inputs
 from ..records import TYPECODE
-from . import apply, combine, elementwise, matrix, recurrent, reduction, shape, window
-from .core import ASK_TYPE, Const, Lowered, Step, Unsupported, View, typecode
+from . import apply, combine, elementwise, flow, matrix, recurrent, reduction, shape, window
+from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, typecode
 
-__all__ = ["LOWER", "Const", "Lowered", "Step", "View", "lower"]
+__all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
 
 def lower(graph: Graph) -> Lowered:
@@ -30,6 +30,15 @@ def lower(graph: Graph) -> Lowered:
     for t in graph.inputs:
         if t.data is None:
             low.place(t)
+    _lower_graph(low, graph)
+    if not low.problems:
+        _ground_outputs(low)
+        low.finish()
+    return low
+
+
+def _lower_graph(low: Lowered, graph: Graph) -> None:
+    """The operators of the model, or of a subgraph that one of them calls."""
     written = {t.index for t in graph.inputs}
     for op in graph.operators:
         try:
@@ -47,10 +56,6 @@ def lower(graph: Graph) -> Lowered:
         _check_written(graph.outputs, written)
     except Unsupported as e:
         low.problems.setdefault(str(e), []).append("the model's outputs")
-    if not low.problems:
-        _ground_outputs(low)
-        low.finish()
-    return low
 
 
 def _check_written(tensors: list[Tensor], written: set[int]) -> None:
@@ -113,6 +118,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "GREATER": combine.comparison,
     "GREATER_EQUAL": combine.comparison,
     "HARD_SWISH": apply.unary,
+    "IF": lambda low, op: flow.branch(low, op, _lower_graph),
     "L2_NORMALIZATION": reduction.normalization,
     "L2_POOL_2D": reduction.l2_pool,
     "LEAKY_RELU": apply.unary,
@@ -173,5 +179,6 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "TRANSPOSE": shape.transpose,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     "UNPACK": shape.unpack,
+    "WHILE": lambda low, op: flow.loop(low, op, _lower_graph),
     "ZEROS_LIKE": shape.zeros_like,
 }

@@ -42,6 +42,13 @@ class Const:
 
 
 @dataclass(eq=False)
+class Label:
+    """A place between steps: `at` is the number of the step behind it, known after finish()."""
+
+    at: int = -1
+
+
+@dataclass(eq=False)
 class Step:
     """A record to be: fields still hold Views and Consts. `tensor` is what it completes."""
 
@@ -68,6 +75,10 @@ class Lowered:
     _at_reset: list[Step] = field(default_factory=list)
     _state: list[Buffer] = field(default_factory=list)  # what keeps its content between runs
     _candidates: list[tuple[Step, Buffer, Buffer]] = field(default_factory=list)
+    depth: int = 0  # of the subgraph that is being lowered
+    calls: int = 0  # of subgraphs
+    _labels: list[Label] = field(default_factory=list)
+    _kept: list[tuple[Buffer, Label, Label]] = field(default_factory=list)
     _made: int = 0  # tensors
 
     def new_buffer(self, size: int) -> View:
@@ -99,6 +110,15 @@ class Lowered:
         variable = Operator(t.index, "variable", 1, [], [t])
         self._at_reset.append(Step("FILL", TYPECODE[t.dtype], fields, [], variable, t))
         return view
+
+    def set_label(self, label: Label) -> None:
+        """Here it is."""
+        label.at = len(self.steps)
+        self._labels.append(label)
+
+    def keep(self, buffer: Buffer, start: Label, end: Label) -> None:
+        """The steps from `start` to `end` repeat: what they share with the next turn must stay."""
+        self._kept.append((buffer, start, end))
 
     def alias(self, source: Tensor, result: Tensor) -> None:
         """`result` is `source` under another shape."""
@@ -134,6 +154,8 @@ class Lowered:
         """Lifetimes of all buffers, and the pairs that may share their place."""
         self.initial = len(self._at_reset)
         self.steps[:0] = self._at_reset
+        for label in self._labels:
+            label.at += self.initial
         for buffer in self._state:
             buffer.touch(-1)
             buffer.touch(len(self.steps))
@@ -141,6 +163,9 @@ class Lowered:
             for value in step.fields.values():
                 if isinstance(value, View):
                     value.buffer.touch(i)
+        for buffer, start, end in self._kept:
+            buffer.touch(start.at)
+            buffer.touch(end.at - 1)
         for t in self.graph.inputs:
             _buffer(self.place(t)).touch(-1)
         for t in self.graph.outputs:

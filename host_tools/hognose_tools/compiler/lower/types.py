@@ -96,6 +96,7 @@ FULL = {
     "GREATER": "bfiq",
     "GREATER_EQUAL": "bfiq",
     "HARD_SWISH": "f",
+    "IF": "bfhiqB?",
     "L2_NORMALIZATION": "bf",
     "L2_POOL_2D": "f",
     "LEAKY_RELU": "fh",
@@ -152,6 +153,7 @@ FULL = {
     "TRANSPOSE_CONV": "fh",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "bhf",
     "UNPACK": _MOVED,
+    "WHILE": "bfhiqB?",
     "ZEROS_LIKE": _MOVED,
 }
 
