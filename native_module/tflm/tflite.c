@@ -314,7 +314,7 @@ static const char *check_operator(tflite_t *m, tflite_vector_t tensors, tflite_v
     tflite_code(m, number(m, operator, OPERATOR_CODE, 4, 0), &code);
     tflite_operator_t op = {operator, in.count, out.count, tensors};
     if (is_hybrid(m, &op, code.builtin)) {
-        return "float values with int8 weights (dynamic-range quantization): quantize the model to full int8, or leave it float";
+        return "dynamic-range quantization (float values, int8 weights) is not in TFLM: quantize the model to full int8, or leave it float";
     }
     bool fits = m->bad || (code.builtin != TFLITE_CUSTOM ? tflite_shapes_fit(m, &op, code.builtin)
         : tflite_custom_fits(m, &op, code.custom, m->bytes + custom.at, custom.count));
