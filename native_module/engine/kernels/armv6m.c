@@ -126,6 +126,14 @@ __asm__ (
     "    adcs r3, r7\n"
     ".endm\n"
 
+    // On to the next two channels.
+    ".macro NEXT\n"
+    "    ldmia r0!, {r2, r3}\n"
+    "    mov r1, r9\n"
+    "    ldr r4, [sp]\n"
+    "    mov pc, r4\n"
+    ".endm\n"
+
     // r8: end of x, r9: x, r10: out, r11: zero point; r12: what rounds, and where \any what accumulators have less, lr:
     // largest result. sp + 0: end of weights, + 4: where the unrolled loop is entered, + 8: the struct.
     ".macro DOTS name, any\n"
@@ -184,10 +192,7 @@ __asm__ (
     "12: ldr r1, [r4, #24]\n"
     "    mov lr, r1\n"
     "    ldr r0, [r4, #8]\n"
-    "0:  ldmia r0!, {r2, r3}\n"
-    "    mov r1, r9\n"
-    "    ldr r4, [sp]\n"
-    "    mov pc, r4\n"
+    "    NEXT\n"
     "    .p2align 2\n"
     "7:  .rept 8\n"
     "    QUAD\n"
@@ -204,7 +209,7 @@ __asm__ (
     "    ldr r1, [sp, #8]\n"
     "    cmp r0, r1\n"
     "    beq 9f\n"
-    "    b 0b\n"
+    "    NEXT\n"
     "    SCALE_REST r2, \\any, 2\n"
     "    SCALE_REST r3, \\any, 3\n"
     "9:  ldr r4, [sp, #4]\n"
@@ -371,8 +376,9 @@ __asm__ (
     "5:  .word 0x00ff00ff, -0x00800080, 0x80808080\n"
     "    .size hog_dense, . - hog_dense\n"
 
-    // hog_columns(in, in_c, below, words, pitch, rows, columns): two words in 19 cycles.
-    // r0: in, r1: offset from it, r2: to, r3, r4: values; r6: below, r7: pitch; r8: in_c, r9: end of the offset.
+    // hog_columns(in, in_c, below, words, pitch, rows, columns, outside): two words in 19 cycles.
+    // r0: in, r1: offset from it, r2: to, r3, r4: values; r6: below, r7: pitch; r8: in_c, r9: end of the offset,
+    // lr: what goes below the last value.
     "    .section .text.hog_columns, \"ax\", %progbits\n"
     "    .p2align 2\n"
     "    .global hog_columns\n"
@@ -393,6 +399,9 @@ __asm__ (
     "    mov r9, r4\n"
     "    ldr r5, [sp, #40]\n"
     "    mov r12, r5\n"
+    "    ldr r5, [sp, #44]\n"
+    "    lsls r5, r5, #16\n"
+    "    mov lr, r5\n"
     "0:  mov r2, r10\n"
     "    movs r1, #0\n"
     "    ldrsb r3, [r0, r1]\n"
@@ -416,6 +425,7 @@ __asm__ (
     "    adds r2, r2, r7\n"
     "2:  cmp r1, r9\n"
     "    bne 1b\n"
+    "    add r3, lr\n"
     "    str r3, [r2]\n"
     "    movs r5, #4\n"
     "    add r10, r5\n"

@@ -35,8 +35,8 @@ static inline uint32_t pair_weights(int32_t low, int32_t high) {
     return pair(low, high);
 }
 
-static inline uint32_t as_weights(uint32_t x) {
-    return x;
+static inline uint32_t turn(uint32_t four) {
+    return four;
 }
 
 static inline uint32_t add_products(uint32_t sum, uint32_t x, uint32_t w) {
@@ -65,10 +65,8 @@ static inline uint32_t pair_weights(int32_t low, int32_t high) {
     return pair(high, low);
 }
 
-// Turned by halves, which are not the values: what they borrow goes first.
-static inline uint32_t as_weights(uint32_t x) {
-    x += SIGNS;
-    return (x << 16 | x >> 16) - SIGNS;
+static inline uint32_t turn(uint32_t four) {
+    return four << 16 | four >> 16;
 }
 
 static inline uint32_t add_products(uint32_t sum, uint32_t x, uint32_t w) {
@@ -118,10 +116,13 @@ static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *wor
         }
         w += 4;
         v += 4;
-        *words++ = as_weights(even(a));
-        *words++ = as_weights(even(b));
-        *words++ = as_weights(odd(a));
-        *words++ = as_weights(odd(b));
+        a = turn(a);
+        b = turn(b);
+        words[0] = even(a);
+        words[1] = even(b);
+        words[2] = odd(a);
+        words[3] = odd(b);
+        words += 4;
     }
     return words;
 }
@@ -163,12 +164,13 @@ HOG_HOT void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w
 }
 #endif
 
-HOG_HOT void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns) {
+HOG_HOT void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns,
+    int32_t outside) {
     for (; columns != 0; --columns, in += in_c, ++words) {
         const int8_t *from = in;
         uint32_t *to = words;
         for (size_t i = rows; i != 0; --i, from += below, to += pitch / 4) {
-            *to = pair(*from, i > 1 ? from[below] : 0);
+            *to = pair(*from, i > 1 ? from[below] : outside);
         }
     }
 }
@@ -404,9 +406,9 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
 
 static HOG_HOT void expand_swapped(const int8_t *in, size_t n, uint32_t *words) {
     for (size_t i = 0; i < n; i += 4) {
-        uint32_t x = four(in + i, 4);
-        *words++ = as_weights(even(x));
-        *words++ = as_weights(odd(x));
+        uint32_t x = turn(four(in + i, 4));
+        *words++ = even(x);
+        *words++ = odd(x);
     }
 }
 
@@ -481,8 +483,8 @@ bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
 #endif
 
 // One channel of `rows` input rows from row y on, each value together with the one below it. What surrounds the image
-// is there already, but for the upper half of the row above it and the lower one of its last.
-static void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
+// is there already, but for the upper half of the row above it.
+static HOG_HOT void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
     uint32_t *words) {
     int32_t first = hog_max(y, 0), last = hog_min(y + rows, op->in_h);
     int32_t used = hog_min(op->in_w, columns - op->pad_w);
@@ -492,13 +494,12 @@ static void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, 
     size_t below = (size_t)op->in_w * op->in_c;
     channel += first * below;
     words += (first - y) * columns + op->pad_w;
-    hog_columns(channel, op->in_c, below, words, 4 * (size_t)columns, (size_t)(last - first), (size_t)used);
     int32_t zero_point = op->clamp.i.in_zp;
-    uint32_t *bottom = words + (last - first - 1) * columns;
-    for (; used != 0; --used, ++words, ++bottom, channel += op->in_c) {
-        *bottom += pair(0, zero_point);
-        if (first > y) {
-            words[-columns] = pair(zero_point, *channel);
+    hog_columns(channel, op->in_c, below, words, 4 * (size_t)columns, (size_t)(last - first), (size_t)used, zero_point);
+    if (first > y) {
+        words -= columns;
+        for (; used != 0; --used, channel += op->in_c) {
+            *words++ = pair(zero_point, *channel);
         }
     }
 }
@@ -535,9 +536,11 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
             for (int32_t i = 0; i < rows * columns; ++i) {
                 words[i] = pair(zero_point, zero_point);
             }
-            for (uint32_t c = 0; c < op->out_c; ++c) {
-                if (c % copies == 0) {
-                    expand_rows(op, image + c / copies, y, rows, columns, words);
+            const int8_t *channel = image;
+            for (uint32_t c = 0, left = 1; c < op->out_c; ++c) {
+                if (--left == 0) {
+                    left = copies;
+                    expand_rows(op, channel++, y, rows, columns, words);
                 }
                 const int8_t *w = (const int8_t *)hog_at(h, arena, op->weights) + c;
                 for (unsigned i = 0; i < 3; ++i, w += op->out_c) {

@@ -41,8 +41,9 @@ void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32
     uint32_t gap);
 
 // Columns of an image, `rows` values each (at least one) that are `below` bytes apart, to columns of words `pitch` bytes
-// apart: each value together with the one below it, the last one alone.
-void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns);
+// apart: each value together with the one below it, the last one with `outside`.
+void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *words, size_t pitch, size_t rows, size_t columns,
+    int32_t outside);
 
 // The outputs of one channel of a depthwise 3x3 layer. Again assembly knows the order of the fields.
 typedef struct {
