@@ -51,7 +51,7 @@ unix-tflm: $(BUILD)/.apt-test $(UNIX_TFLM)
 
 natmod: $(BUILD)/.apt-test $(VENV)/.dev $(BUILD)/micropython
 	@echo "Building $(or $(ARCH),all) native modules"
-	@set -o pipefail; $(MAKE) -s --no-print-directory -j$(JOBS) -C native_module/micropython $(ARCH) | \
+	@set -o pipefail; $(MAKE) -s --no-print-directory -j$(JOBS) -C native_module/micropython ARCH= $(ARCH) | \
 	  { grep -v '^CC \|^GEN \|^LINK \|^HOST ' || true; }
 
 natmod-size: natmod
