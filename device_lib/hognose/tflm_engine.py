@@ -76,7 +76,7 @@ class Tflm:
     def __init__(self):
         if not tflm:
             raise ImportError("this firmware has no tflm")
-        self._content = self._arena = self._interpreter = None
+        self._content = self._arena = self._head = self._interpreter = None
         Tflm._made += 1
         self._mark = struct.pack("<II", 0x6D6C6674, Tflm._made)
 
@@ -91,19 +91,13 @@ class Tflm:
 
     def bind(self, arena):
         """Prepares the model in its arena: once, and again where another one has been there since."""
-        if self._arena is not arena or not self._is_marked(arena):
+        if self._arena is not arena or self._head != self._mark:
             self._interpreter = None
             self._interpreter = tflm.Interpreter(self._content, memoryview(arena)[_HEAD:])
             self._arena = arena
-            arena[:_MARK] = self._mark
+            self._head = memoryview(arena)[:_MARK]
+            self._head[:] = self._mark
         return self._interpreter
-
-    def _is_marked(self, arena):
-        mark = self._mark
-        for i in range(_MARK):
-            if arena[i] != mark[i]:
-                return False
-        return True
 
     def write(self, state, arena, i, numbers):
         """Numbers (a buffer) to input `i`, quantized where it is; out of range saturates, NaN counts as 0."""
