@@ -236,6 +236,9 @@ def _fully_connected(d: Draw, name: str) -> Case:
     lead = d.shape(1, 3, 4)
     x = d.input((*lead, depth), **d.quantization())
     w, bias, near = _weights(d, x, (units, depth), depth, axis=0)
+    if d.weights == d.dtype and d.int(0, 4) == 4:  # weights that the model computes
+        w = d.input((units, depth), **d.quantization(0.01))
+        near = (w.scale or 0) * (x.scale or 0) * np.sqrt(depth) * 60
     keep = d.flag() if len(lead) > 1 else False
     shape = (*lead, units) if keep else (int(np.prod(lead)), units)
     y = d.output(shape, **d.quantization(near))

@@ -112,7 +112,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "FLOOR": apply.unary,
     "FLOOR_DIV": combine.floor,
     "FLOOR_MOD": combine.floor,
-    "FULLY_CONNECTED": window.fully_connected,
+    "FULLY_CONNECTED": matrix.fully_connected,
     "GATHER": shape.gather,
     "GATHER_ND": shape.gather_nd,
     "GREATER": combine.comparison,

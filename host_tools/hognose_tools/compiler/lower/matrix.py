@@ -55,10 +55,11 @@ def batch_matmul(low: Lowered, op: Operator) -> None:
     _matmul(low, op, kind, (x, w), fields, nest(batch, *strides))
 
 
-def dense(low: Lowered, op: Operator) -> None:
-    """FULLY_CONNECTED whose weights are computed by the model."""
+def fully_connected(low: Lowered, op: Operator) -> None:
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
+    if w.data is not None:
+        return window.fully_connected(low, op)
     kind = arithmetic(x, w, y)
     columns, depth = w.shape
     fits(x.size % depth == 0 and y.size * depth == x.size * columns, x, y)
@@ -79,7 +80,7 @@ def dense(low: Lowered, op: Operator) -> None:
         "depth2": 1,
         **clamp(op, kind, window.activation(op), x.zero_point if kind == "b" else 0),
     }
-    _matmul(low, op, kind, (x, w), fields, [])
+    return _matmul(low, op, kind, (x, w), fields, [])
 
 
 def _swapped(shape: tuple[int, ...], swap: bool) -> tuple[int, ...]:
