@@ -1020,7 +1020,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     const void *record = op;
     uint32_t size = op->words * 4u;
     uint8_t code = op->code;
-    if (code < HOG_CONV || code > LAST_CODE || record_size[code] == 0) {
+    if (code < HOG_CONV || code > LAST_CODE) {
         return E_OPERATOR;
     }
     if (size > left || size < record_size[code]) {

@@ -376,12 +376,13 @@ def _gather(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     axis = d.axis(len(x.shape))
     at = axis % len(x.shape)
-    shape = d.shape(1, 2, 4)
+    dims = d.int(1, min(at, 2)) if at and d.flag() else 0
+    shape = (*x.shape[:dims], *d.shape(1, 2, 4))
     indices = d.rng.integers(0, x.shape[at], shape).astype(np.int32)
     where = d.b.const(indices) if d.flag() else d.input(shape, "int32")
     d.inputs[1:] = [(t, indices) for t, _ in d.inputs[1:]]
-    y = d.output((*x.shape[:at], *shape, *x.shape[at + 1 :]), **_same_quantization(x))
-    return _one(d, name, [x, where], y, axis=axis, batch_dims=0)
+    y = d.output((*x.shape[:at], *shape[dims:], *x.shape[at + 1 :]), **_same_quantization(x))
+    return _one(d, name, [x, where], y, axis=axis, batch_dims=dims)
 
 
 @operator("GATHER_ND", "int8 float32")
@@ -467,7 +468,7 @@ def _depth_space(d: Draw, name: str) -> Case:
 @operator("RESIZE_NEAREST_NEIGHBOR", "int16")
 def _resize(d: Draw, name: str) -> Case:
     x = d.input(_image(d), **d.quantization())
-    size = [d.int(1, 12), d.int(1, 12)]
+    size = [d.int(1, 12), d.int(1, 12)] if d.int(0, 5) else [d.int(13, 40), d.int(13, 40)]
     kinds = {"align_corners": d.flag(), "half_pixel_centers": False}
     kinds["half_pixel_centers"] = not kinds["align_corners"] and d.flag()
     y = d.output((x.shape[0], *size, x.shape[3]), **_same_quantization(x))

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines import ENGINES, check, run
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.planner import ALIGN, Buffer, lower_bound, plan
 from hognose_tools.compiler.reader import read_tflite
 from hognose_tools.errors import UserError
+from operators import Case
 from tflite_builder import Builder
 
 
@@ -210,3 +212,38 @@ def test_labels_must_fit_the_output(labels):
 def test_packing_is_deterministic():
     tflite = dense_chain([64, 32, 16])
     assert compile_tflite(tflite).hog == compile_tflite(tflite).hog
+
+
+@pytest.mark.parametrize("stored", ["float16", "int8"])
+def test_weights_that_are_stored_in_few_bits_are_unpacked(stored):
+    """As a file with the float32 weights, which TFLM runs; DEQUANTIZE of float16 it does not know."""
+    rng = np.random.default_rng(0)
+    few = (
+        rng.integers(-99, 99, (3, 4), np.int8) if stored == "int8" else rng.normal(0, 1, (3, 4)).astype("f2")
+    )
+    real = (few * np.float64(0.5) if stored == "int8" else few).astype(np.float32)
+    given = rng.normal(0, 1, (1, 4)).astype(np.float32)
+    outputs = []
+    for dequantized in (False, True):
+        b = Builder()
+        x, y = b.tensor((1, 4)), b.tensor((1, 3))
+        w = b.tensor((3, 4)) if dequantized else b.const(real)
+        if dequantized:
+            b.op("DEQUANTIZE", [b.const(few, **({"scale": 0.5} if stored == "int8" else {}))], w)
+        b.op("FULLY_CONNECTED", [x, w, None], y)
+        compiled = compile_tflite(b.build([x], [y]))
+        like = [np.zeros((1, 3), np.float32)]
+        outputs += [run(compiled.hog, engine, [given], like)[0] for engine in ENGINES]
+    assert all(np.array_equal(o, outputs[0]) for o in outputs) and np.any(outputs[0])
+
+
+def test_what_is_computed_from_a_constant():
+    """The engine reads it in the arena."""
+    b = Builder()
+    x = b.tensor((2, 3))
+    y, z = b.tensor((2, 3)), b.tensor((2, 3))
+    b.op("NEG", [b.const(np.arange(6, dtype=np.float32).reshape(2, 3))], y)
+    b.op("ADD", [x, y], z, version=2, activation="NONE")
+    case = Case(b.build([x], [z]), [np.ones((2, 3), np.float32)])
+    for engine in ENGINES:
+        check(case, engine)

@@ -2,6 +2,8 @@
 # Part of hognose: neural networks in MicroPython.
 """Step 2: what can be left out before anything is lowered."""
 
+import numpy as np
+
 from .graph import Graph, Operator, Tensor
 
 # Operators whose later inputs only repeat what the shapes in the file say.
@@ -14,11 +16,31 @@ def data_inputs(op: Operator) -> list[Tensor]:
 
 
 def simplify(graph: Graph) -> None:
-    """Removes operators that no output depends on, such as those that compute a static shape."""
+    """Constants that are stored in few bits become what they stand for; what no output depends on goes."""
+    for op in graph.operators:
+        if op.kind == "DEQUANTIZE":
+            _dequantize_constant(op)
+    _remove_dead(graph)
+
+
+def _dequantize_constant(op: Operator) -> None:
+    """Weights that the converter has halved (float16) or quantized alone: TFLM has no float16."""
+    x, y = op.inputs[0], op.outputs[0]
+    if x is None or x.data is None or y.dtype != "float32":
+        return
+    if x.dtype == "float16":
+        y.data = x.data.astype(np.float32).reshape(y.shape)
+    elif x.dtype in ("int8", "int16", "uint8") and len(x.scales) == 1:
+        steps = x.data.astype(np.float64) - x.zero_point
+        y.data = (float(x.scale) * steps).astype(np.float32).reshape(y.shape)
+
+
+def _remove_dead(graph: Graph) -> None:
+    """Operators that no output depends on, such as those that compute a static shape."""
     needed = {t.index for t in graph.outputs}
     alive = []
     for op in reversed(graph.operators):
-        if any(t.index in needed for t in op.outputs):
+        if any(t.index in needed and t.data is None for t in op.outputs):
             alive.append(op)
             needed |= {t.index for t in data_inputs(op)}
     graph.operators = alive[::-1]

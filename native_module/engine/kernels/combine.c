@@ -8,11 +8,6 @@
 
 enum { BELOW, SAME, ABOVE, UNORDERED };
 
-static int64_t get_int64(const void *p) {
-    const uint32_t *word = p;
-    return (int64_t)((uint64_t)word[1] << 32 | word[0]);
-}
-
 static bool compares(const hog_binary_t *op) {
     return op->function >= HOG_F_EQUAL;
 }
@@ -40,7 +35,7 @@ static int order(const hog_binary_t *op, const void *p, const void *q) {
         return ORDER(x, y);
     }
     if (op->op.type == HOG_INT64) {
-        int64_t x = get_int64(p), y = get_int64(q);
+        int64_t x = hog_get_int64(p, 0), y = hog_get_int64(q, 0);
         return ORDER(x, y);
     }
     int32_t x = hog_get(p, op->op.type), y = hog_get(q, op->op.type);

@@ -21,6 +21,9 @@ INT32 = (-(2**31), 2**31 - 1)
 LIMITS = {"b": (-128, 127), "h": (-(2**15), 2**15 - 1), "i": INT32, "q": INT32, "?": INT32, "B": INT32}
 
 
+_READS_DATA = ("MOVE", "GATHER", "UPDATE")  # records whose `in` may be a constant
+
+
 class Unsupported(Exception):
     """What the engine cannot run, and what to do about it."""
 
@@ -142,13 +145,22 @@ class Lowered:
                 f"it needs {len(loops)} nested loops, {MAX_LOOPS} is the limit: "
                 "use tensors of fewer dimensions"
             )
-        out = fields["out"]
+        out, source = fields["out"], fields.get("in")
+        if isinstance(source, Const) and name not in _READS_DATA:
+            fields = {**fields, "in": self._copied(source, kind, op)}
         step = Step(name, kind, fields, list(loops), op, tensor or op.outputs[0], macs)
         for t in inplace:
             view = self.place(t)
             if isinstance(view, View) and view.offset == out.offset == 0:
                 self._candidates.append((step, view.buffer, out.buffer))
         self.steps.append(step)
+
+    def _copied(self, constant: Const, kind: str, op: Operator) -> View:
+        """A constant in the arena, where the engine reads what it computes with."""
+        copy = self.new_buffer(len(constant.data))
+        fields = {"in": Const(constant.data), "out": copy, "run": len(constant.data)}
+        self.emit("MOVE", op, fields, kind=kind)
+        return View(copy.buffer, constant.offset)
 
     def finish(self) -> None:
         """Lifetimes of all buffers, and the pairs that may share their place."""

@@ -422,12 +422,10 @@ def resize_nearest(low: Lowered, op: Operator) -> None:
     assert x is not None
     typecode(x, y)
     fits(len(x.shape) == len(y.shape) == 4 and (x.shape[0], x.shape[3]) == (y.shape[0], y.shape[3]), x, y)
-    rows, columns = (_progressions(_nearest(op, x.shape[i], y.shape[i])) for i in (1, 2))
+    sources = [_nearest(op, x.shape[i], y.shape[i]) for i in (1, 2)]
+    rows, columns = (_progressions(s) for s in sources)
     if len(rows) * len(columns) > MAX_COPIES:
-        raise Unsupported(
-            f"a resize by {y.shape[1] / x.shape[1]:.3g} x {y.shape[2] / x.shape[2]:.3g} needs too "
-            "many copies: resize by a whole number"
-        )
+        return _resize_by_indices(low, op, x, y, sources)
     a, b = contiguous(x.shape), contiguous(y.shape)
     for r, c in product(rows, columns):
         sizes = [x.shape[0], r.blocks, r.repeats, c.blocks, c.repeats, x.shape[3]]
@@ -442,6 +440,15 @@ def resize_nearest(low: Lowered, op: Operator) -> None:
             (r.source * a[1] + c.source * a[2], source),
             (r.target * b[1] + c.target * b[2], target),
         )
+
+
+def _resize_by_indices(low: Lowered, op: Operator, x: Tensor, y: Tensor, sources: list[list[int]]) -> None:
+    """First the rows, then of each of them the columns."""
+    batch, height, width, channels = x.shape
+    tall = replace(y, index=low.new_index(), shape=(batch, y.shape[1], width, channels))
+    rows, columns = (Const(np.array(s, "<i4").tobytes()) for s in sources)
+    _gather_rows(low, op, x, rows, tall, (batch, height, width * channels), y.shape[1])
+    _gather_rows(low, op, tall, columns, y, (batch * y.shape[1], width, channels), y.shape[2])
 
 
 def _nearest(op: Operator, size: int, out: int) -> list[int]:
@@ -492,9 +499,9 @@ def gather(low: Lowered, op: Operator) -> None:
     x, indices, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and indices is not None
     typecode(x, y)
-    if op.options.get("batch_dims"):
-        raise Unsupported("batch dimensions in GATHER are not supported: gather along one axis")
     axis = axis_of(op.options.get("axis", 0), len(x.shape))
+    if op.options.get("batch_dims"):
+        return _gather_batches(low, op, x, indices, y, axis)
     if indices.data is None:
         return _gather(low, op, x, indices, y, axis)
     positions = integers(op, 1, "indices")
@@ -509,6 +516,31 @@ def gather(low: Lowered, op: Operator) -> None:
         source = [x.shape[axis] * inner, p.step * inner, 0, 1]
         target = [len(positions) * inner, p.repeats * inner, inner, 1]
         copy(low, op, x, y, sizes, (p.source * inner, source), (p.target * inner, target))
+
+
+def _gather_batches(low: Lowered, op: Operator, x: Tensor, indices: Tensor, y: Tensor, axis: int) -> None:
+    """Each batch of x has indices of its own."""
+    dims = axis_of(op.options["batch_dims"], len(indices.shape))
+    batches = prod(x.shape[:dims])
+    fits(dims <= axis and indices.shape[:dims] == x.shape[:dims] and indices.dtype == "int32", x, y)
+    fits(y.size == prod(_without(x.shape, axis)) * prod(indices.shape[dims:]), x, y)
+    if batches > MAX_COPIES:
+        raise Unsupported(f"its {batches} batches are more than {MAX_COPIES}: gather along one axis")
+    item = ITEMSIZE[typecode(y)]
+    shape = (prod(x.shape[dims:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
+    count = indices.size // batches
+    for b in range(batches):
+        fields = {
+            "in": shifted(low.place(x), b * x.size // batches * item),
+            "indices": shifted(low.place(indices), b * count * 4),
+            "out": shifted(low.place(y), b * y.size // batches * item),
+            **_gather_sizes(shape, count, item),
+        }
+        low.emit("GATHER", op, fields, kind=typecode(x, y))
+
+
+def _gather_sizes(shape: tuple[int, int, int], count: int, item: int) -> dict[str, int]:
+    return {"outer": shape[0], "axis": shape[1], "count": count, "run": shape[2] * item}
 
 
 def _gather(low: Lowered, op: Operator, x: Tensor, indices: Tensor, y: Tensor, axis: int) -> None:
@@ -535,10 +567,7 @@ def _gather_rows(
         "in": low.place(x),
         "indices": indices,
         "out": low.place(y),
-        "outer": shape[0],
-        "axis": shape[1],
-        "count": count,
-        "run": shape[2] * ITEMSIZE[kind],
+        **_gather_sizes(shape, count, ITEMSIZE[kind]),
     }
     low.emit("GATHER", op, fields, kind=kind)
 
