@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError
-from . import blocks
+from . import blocks, dead
 from .graph import Graph
 from .lower import LOWER, Lowered, lower
 from .passes import simplify
@@ -30,6 +30,7 @@ class Compiled:
     lowered: Lowered
     arena_size: int
     lower_bound: int  # bytes: no plan of these tensors can be smaller
+    removed: int = 0  # channels that are constant or unused, left out
 
     @property
     def macs(self) -> int:
@@ -52,6 +53,7 @@ def compile_graph(
 ) -> Compiled:
     """The same for a model that was read already, whose operators it simplifies."""
     simplify(graph)
+    removed = dead.remove(graph)
     low = lower(graph)
     if low.problems:
         unknown = any(op.kind not in LOWER for op in graph.operators)
@@ -62,7 +64,7 @@ def compile_graph(
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
-    return Compiled(hog, graph, low, arena_size, bound)
+    return Compiled(hog, graph, low, arena_size, bound, removed)
 
 
 def carry_tflite(
