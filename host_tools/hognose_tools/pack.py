@@ -44,6 +44,7 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
         f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
+        + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
     return 0
