@@ -204,8 +204,8 @@ def _divide(x, y, multiplier, shift):
     inverse = one_over_one_plus((y << zeros if y else 0) - 0x80000000)
     headroom = _leading_zeros(~x if x < 0 else x) - 1
     q = multiply_high(multiply_high(wrap(x << headroom), inverse), multiplier)
-    right = max(31 - zeros + headroom - shift, 0)
-    return shift_right(q, right) if right <= 31 else (q >> (right & 31)) + (q >= 0)
+    right = 31 - zeros + headroom - shift
+    return shift_right(q, right) if 0 <= right <= 31 else (q >> (right & 31)) + (q >= 0)
 
 
 def _float_divide(x, y):

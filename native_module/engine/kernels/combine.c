@@ -102,8 +102,9 @@ static int32_t divide(const hog_binary_t *op, int32_t x1, int32_t x2) {
     unsigned headroom = leading_zeros((uint32_t)(x1 < 0 ? ~x1 : x1)) - 1;
     int32_t y = hog_multiply_high((int32_t)((uint32_t)x1 << headroom), inverse);
     y = hog_multiply_high(y, op->multiplier);
-    int right = hog_max(31 - (int)zeros + (int)headroom - op->shift, 0);
-    return right <= 31 ? hog_shift_right(y, (unsigned)right) : (y >> (right & 31)) + (y >= 0);
+    int right = 31 - (int)zeros + (int)headroom - op->shift;
+    unsigned bits = (unsigned)right & 31;
+    return (unsigned)right <= 31 ? hog_shift_right(y, bits) : (y >> bits) + (y >= 0);
 }
 
 static int32_t combine_quantized(const hog_binary_t *op, int32_t x, int32_t y) {
