@@ -46,7 +46,7 @@ _COMBINE_TYPES = (
     "bhif",
     "bhif",
     "bhif",
-    "bf",
+    "bif",
     "bhiqf",
     "bhiqf",
     "bhif",
@@ -140,6 +140,7 @@ _INTS = {
     ADD: lambda x, y: x + y,
     SUB: lambda x, y: x - y,
     MUL: lambda x, y: x * y,
+    DIV: lambda x, y: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1) if y else 0,
     SQUARED_DIFFERENCE: lambda x, y: (x - y) * (x - y),
 }
 

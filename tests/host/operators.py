@@ -291,6 +291,9 @@ def _binary(d: Draw, name: str) -> Case:
         )
     y = d.output(np.broadcast_shapes(first, second), **d.quantization(near))
     operands = [a, c] if d.flag() else [c, a]
+    if name == "DIV" and d.dtype == "int32":  # TFLM stops at a 0, and at what overflows
+        c = d.b.const(np.where((v := d.values(second)) == 0, 3, v))
+        d.inputs, operands = [(a, np.maximum(d.inputs[0][1], 1 - 2**31))], [a, c]
     d.b.op(name, operands, y, version=2, activation=d.of(ACTIVATIONS))
     return d.case(y)
 

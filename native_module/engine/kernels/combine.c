@@ -143,6 +143,11 @@ static int32_t combine_int(uint8_t function, uint32_t x, uint32_t y) {
             return (int32_t)(x - y);
         case HOG_F_MUL:
             return (int32_t)(x * y);
+        case HOG_F_DIV: // toward 0; TFLM stops where y is 0
+            if (y + 1 <= 1) {
+                return y == 0 ? 0 : (int32_t)(0u - x);
+            }
+            return (int32_t)x / (int32_t)y;
         case HOG_F_AND:
             return x != 0 && y != 0;
         case HOG_F_OR:

@@ -65,7 +65,7 @@ def emit(
 def binary(low: Lowered, op: Operator) -> None:
     """ADD, SUB, MUL, DIV, SQUARED_DIFFERENCE."""
     a, b, y = operands(op)
-    kinds = {"DIV": "bf"}.get(op.kind, "bhif")
+    kinds = {"DIV": "bif"}.get(op.kind, "bhif")
     kind = arithmetic(a, b, y, kinds=kinds)
     if op.kind in ("ADD", "MUL") and kind in "bf":
         return elementwise.binary(low, op)

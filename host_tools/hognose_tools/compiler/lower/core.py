@@ -235,7 +235,10 @@ def constant(op: Operator, i: int, what: str) -> np.ndarray:
     """The data of input `i`, which must be constant."""
     t = op.inputs[i] if i < len(op.inputs) else None
     if t is None or t.data is None:
-        raise Unsupported(f"its {what} must be a constant: give the model fixed shapes (batch size 1)")
+        remedy = "give the model fixed shapes (batch size 1)"
+        if what in ("weights", "bias"):
+            remedy = "multiply with BATCH_MATMUL, or add with ADD, what the model computes"
+        raise Unsupported(f"its {what} must be a constant: {remedy}")
     return t.data
 
 

@@ -79,7 +79,7 @@ FULL = {
     "DEPTHWISE_CONV_2D": "fh",
     "DEPTH_TO_SPACE": _MOVED,
     "DEQUANTIZE": "hB",
-    "DIV": "bf",
+    "DIV": "bfi",
     "DYNAMIC_UPDATE_SLICE": "bfhiqB?",
     "ELU": "f",
     "EMBEDDING_LOOKUP": "bfhiqB?",
