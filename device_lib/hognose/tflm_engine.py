@@ -117,7 +117,12 @@ class Tflm:
 
     def reset(self):
         """Variables are as at the start."""
-        self.bind(self._arena).reset()
+        if "CALL_ONCE" in self.bind(self._arena).operators:
+            # TFLM's own reset does not bring back the values that this has given them.
+            self._arena[0] ^= 0xFF  # the mark
+            self.bind(self._arena)
+        else:
+            self._interpreter.reset()
 
     # What hogfile tells of the other engines' files; the model must be bound to its arena.
 

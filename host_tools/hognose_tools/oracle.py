@@ -35,7 +35,7 @@ class Oracle:
     def __init__(self, tflite: bytes, keep_all: bool = False):
         self._tflite = bytes(tflite)
         self._keep_all = keep_all
-        self._tensor_counts, inputs, outputs = _table_of_contents(self._tflite)
+        self._tensor_counts, inputs, outputs, self._calls_once = _table_of_contents(self._tflite)
         self._interpreter = self._open()
         details = [self._interpreter.get_input_details(i) for i in range(inputs)]
         self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in details]
@@ -76,6 +76,9 @@ class Oracle:
 
     def reset(self) -> None:
         """Back to the state before the first run: variables are cleared."""
+        if self._calls_once:  # TFLM's own reset would not bring back what CALL_ONCE has assigned
+            self._interpreter = self._open()
+            return
         with _tflm_errors():
             self._interpreter.reset()
 
@@ -115,9 +118,9 @@ def _runtime():
     return runtime
 
 
-def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int]:
-    """Tensors of each subgraph, and the first one's number of inputs and outputs."""
-    from tflite.Model import Model
+def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
+    """Tensors of each subgraph, the first one's number of inputs and outputs, and if CALL_ONCE is there."""
+    from tflite import BuiltinOperator, Model
 
     if len(tflite) < 8 or tflite[4:8] != b"TFL3":
         raise OracleError("not a .tflite file: it lacks the mark TFL3")
@@ -125,7 +128,9 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int]:
         model = Model.GetRootAs(tflite, 0)
         graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
         counts = [g.TensorsLength() for g in graphs]
-        return counts, graphs[0].InputsLength(), graphs[0].OutputsLength()
+        codes = [model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())]
+        once = BuiltinOperator.CALL_ONCE in codes
+        return counts, graphs[0].InputsLength(), graphs[0].OutputsLength(), once
     except Exception as e:  # a damaged flatbuffer fails in any of many ways
         raise OracleError(f"damaged .tflite file: {e}") from e
 

@@ -12,9 +12,8 @@ from operators import ACTIVATIONS, OPERATORS, Case, Draw, operator
 from tflite_builder import Tensor
 
 
-def _sequence(d: Draw, *outputs: Tensor) -> Case:
-    """The case, and what follows its first run."""
-    case = d.case(*outputs)
+def _sequence(d: Draw, case: Case) -> Case:
+    """With what follows the first run."""
     for _ in range(d.int(1, 6)):
         again = [d.values(t.shape, t.dtype) for t, _ in d.inputs]
         case.then.append(None if d.int(0, 4) == 4 else again)
@@ -49,7 +48,7 @@ def _svdf(d: Draw, name: str) -> Case:
         y = d.output((batch, units))
     state = d.b.tensor((batch, filters * memory), state_type, variable=True, **quantization)
     d.b.op(name, [x, feature, time, bias, state], y, version=2, rank=rank, activation=d.of(ACTIVATIONS))
-    return _sequence(d, y)
+    return _sequence(d, d.case(y))
 
 
 @operator("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8 int16 float32")
@@ -97,9 +96,65 @@ def _lstm(d: Draw, name: str) -> Case:
     ]
     clip = d.of((0.0, 0.0, 0.5, 2.0))
     d.b.op(name, tensors, y, version=3, activation="TANH", cell_clip=clip, time_major=time_major)
-    case = _sequence(d, y)
+    case = _sequence(d, d.case(y))
     case.unit = 1.0  # sums of what exp, which is not the same to the last bit, has made
     return case
+
+
+@operator("VAR_HANDLE CALL_ONCE", "int8")
+@operator("ASSIGN_VARIABLE", "int8 int16 float32")
+@operator("READ_VARIABLE", "int8 int16 float32 int32 int64 uint8 bool")
+def _variables(d: Draw, name: str) -> Case:
+    """Reads and writes of up to three variables in any order, some of which get a first value."""
+    shape = d.shape(1, 3, 5)
+    q = (
+        {}
+        if d.dtype in ("float32", "int32", "int64", "bool")
+        else {"scale": 0.5, "zero_point": d.zero_point()}
+    )
+    names = ["a", "b", "c"][: d.int(1, 3)]
+    inputs = [d.input(shape, **q) for _ in range(2)]
+    first = {n: d.values(shape) if d.flag() else np.full(shape, d.values((1,))) for n in names if d.flag()}
+    if first:
+        d.b.op("CALL_ONCE", [], [], init_subgraph_index=1)
+    handles = {n: _handle(d, n) for n in names}
+    known, outputs = list(inputs), []
+    ways = ("read", "read", "assign", "turn") + (("join",) if d.dtype not in ("uint8", "int64") else ())
+    for _ in range(d.int(2, 9)):
+        what, handle = d.of(ways), handles[d.of(names)]
+        if what == "assign":
+            d.b.op("ASSIGN_VARIABLE", [handle, d.of(known)], [])
+            continue
+        y = d.output(shape, **q)
+        if what == "read":
+            d.b.op("READ_VARIABLE", [handle], y)
+        elif what == "turn":
+            axis = d.b.const(np.array([d.int(0, len(shape) - 1)], np.int32))
+            d.b.op("REVERSE_V2", [d.of(known), axis], y)
+        else:
+            joined = d.output((2 * shape[0], *shape[1:]), **q)
+            d.b.op("CONCATENATION", [d.of(known), d.of(known)], joined, axis=0, activation="NONE")
+            begin = d.b.const(np.array([d.int(0, shape[0])] + [0] * (len(shape) - 1), np.int32))
+            d.b.op("SLICE", [joined, begin, d.b.const(np.array(shape, np.int32))], y)
+        known.append(y)
+    for n in names:  # TFLM knows a variable only if something is assigned to it
+        d.b.op("ASSIGN_VARIABLE", [handles[n], d.of(known)], [])
+    outputs = [t for t in known if t not in inputs and d.flag()][:3]
+    if not outputs:
+        outputs = [d.output(shape, **q)]
+        d.b.op("READ_VARIABLE", [handles[names[0]]], outputs[0])
+    if not first:
+        return _sequence(d, d.case(*outputs))
+    d.b.end_subgraph(inputs, outputs)
+    for n, values in first.items():
+        d.b.op("ASSIGN_VARIABLE", [_handle(d, n), d.b.const(values, **q)], [])
+    return _sequence(d, Case(d.b.build([], []), [v for _, v in d.inputs]))
+
+
+def _handle(d: Draw, name: str) -> Tensor:
+    handle = d.b.tensor((), "resource")
+    d.b.op("VAR_HANDLE", [], handle, container=b"", shared_name=name.encode())
+    return handle
 
 
 RECURRENT = frozenset(key for key in OPERATORS if key[0] in ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"))

@@ -17,10 +17,12 @@ import pytest
 
 import operators_more  # noqa: F401  (adds to OPERATORS)
 from engines import ENGINES, assert_same, open_model
+from hognose import hogfile
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower.types import types_of
 from hognose_tools.oracle import Oracle
 from operators import FOUNDATION, cases
+from test_state import window
 from tflite_builder import Builder
 
 NATIVE = Path(__file__).parents[2] / "native_module"
@@ -64,6 +66,18 @@ def test_it_runs_the_foundation(small, name: str, dtype: str) -> None:
             assert_same(np.frombuffer(got, right.dtype).reshape(right.shape), right, name)
 
     run()
+
+
+def test_it_keeps_state(small) -> None:
+    """A streaming model of int8 layers needs no more than copies."""
+    hog = bytearray(compile_tflite(window(first=9)).hog)
+    state = bytearray(small.STATE_SIZE)
+    arena = bytearray(small.load(hog, state))
+    out = bytearray(12)
+    for _ in range(2):
+        small.run(state, arena, 0, hogfile.initial(hog))
+        small.invoke(state, arena, bytes([5] * 4), out)
+        assert list(out) == [9] * 8 + [5] * 4
 
 
 def _moved(dtype: str, scale: float | None = None, zero_point: int = 0) -> bytes:

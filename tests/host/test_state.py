@@ -118,3 +118,100 @@ def test_the_state_of_int8_begins_at_its_zero_point() -> None:
             frame = np.array([[value]], np.int8)
             model.invoke(frame.tobytes(), out)
             assert out == oracle.run([frame])[0].tobytes()
+
+
+def window(first: int = 0) -> bytes:
+    """int8 [1, 1, 4] a run to the last three, [1, 3, 4]; a variable that begins with `first` keeps two."""
+    b = Builder()
+    q = {"scale": 0.5, "zero_point": 3}
+    x, joined, y = (b.tensor((1, n, 4), "int8", **q) for n in (1, 3, 3))
+    old, new = (b.tensor((1, 2, 4), "int8", **q) for _ in range(2))
+
+    def handle():
+        t = b.tensor((), "resource")
+        b.op("VAR_HANDLE", [], t, container=b"", shared_name=b"ring")
+        return t
+
+    b.op("CALL_ONCE", [], [], init_subgraph_index=1)
+    ring = handle()
+    b.op("READ_VARIABLE", [ring], old)
+    b.op("CONCATENATION", [old, x], joined, axis=1, activation="NONE")
+    begin, size = (b.const(np.array(v, np.int32)) for v in ([0, 1, 0], [1, 2, 4]))
+    b.op("SLICE", [joined, begin, size], new)
+    b.op("ASSIGN_VARIABLE", [ring, new], [])
+    b.op("RESHAPE", [joined, b.const(np.array([1, 3, 4], np.int32))], y, new_shape=[1, 3, 4])
+    b.end_subgraph([x], [y])
+    b.op("ASSIGN_VARIABLE", [handle(), b.const(np.full((1, 2, 4), first, np.int8), **q)], [])
+    return b.build([], [])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_window_in_a_variable(engine: str) -> None:
+    model = open_model(compile_tflite(window(first=9)).hog, engine)
+    expected = [9, 9]
+    for n in range(7):
+        if n == 4:
+            model.reset()
+            expected = [9, 9]
+        expected = [*expected, n][-3:]
+        out = bytearray(12)
+        model.invoke(bytes([n] * 4), out)
+        assert list(out) == [x for x in expected for _ in range(4)]
+
+
+def test_a_variable_is_read_and_written_in_place() -> None:
+    """A window costs no copies but those that make it, and no memory but its own and the variable's."""
+    low = compile_tflite(window()).lowered
+    assert [s.operator.kind for s in low.steps[low.initial :]] == ["CONCATENATION", "CONCATENATION", "SLICE"]
+    assert sum(b.size for b in low.buffers) == 4 + 12 + 8
+
+
+def test_first_values_of_zeros_take_no_room() -> None:
+    """A variable's first value is in the file only where it is not one byte again and again."""
+    b = Builder()
+    x, y = b.tensor((1000,)), b.tensor((1000,))
+    b.op("CALL_ONCE", [], [], init_subgraph_index=1)
+    handle = b.op("VAR_HANDLE", [], b.tensor((), "resource"), shared_name=b"v")
+    b.op("READ_VARIABLE", [handle], y)
+    b.op("ASSIGN_VARIABLE", [handle, x], [])
+    b.end_subgraph([x], [y])
+    handle = b.op("VAR_HANDLE", [], b.tensor((), "resource"), shared_name=b"v")
+    b.op("ASSIGN_VARIABLE", [handle, b.const(np.zeros(1000, np.float32))], [])
+    assert len(compile_tflite(b.build([], [])).hog) < 500
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_a_streaming_model_of_tensorflow(tmp_path, quantized: bool) -> None:
+    """Variables that TensorFlow's converter made of tf.Variable."""
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(0)
+
+    class Stream(tf.Module):
+        def __init__(self):
+            self.ring = tf.Variable(np.zeros((1, 4, 1, 8), np.float32))
+            self.weights = tf.constant(rng.normal(0, 0.2, (5, 1, 8, 3)).astype(np.float32))
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 1, 1, 8], tf.float32)])
+        def call(self, x):
+            frames = tf.concat([self.ring, x], axis=1)
+            self.ring.assign(frames[:, 1:])
+            return tf.nn.conv2d(frames, self.weights, 1, "VALID")
+
+    stream = Stream()
+    tf.saved_model.save(stream, str(tmp_path), signatures=stream.call)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path))
+    converter.experimental_enable_resource_variables = True
+    if quantized:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter._experimental_variable_quantization = True
+        frames = rng.normal(size=(50, 1, 1, 1, 8)).astype(np.float32)
+        converter.representative_dataset = lambda: ([frame] for frame in frames)
+    tflite = converter.convert()
+    compiled = compile_tflite(tflite)
+    kinds = [step.operator.kind for step in compiled.lowered.steps[compiled.lowered.initial :]]
+    assert not {"READ_VARIABLE", "ASSIGN_VARIABLE"} & set(kinds)
+    inputs = samples.random(disassemble(compiled.hog).inputs, 9)
+    for engine in ENGINES:
+        assert verify(tflite, compiled, inputs, engine, "cpython", sequence=6) is None

@@ -36,11 +36,17 @@ def _dequantize_constant(op: Operator) -> None:
 
 
 def _remove_dead(graph: Graph) -> None:
-    """Operators that no output depends on, such as those that compute a static shape."""
+    """Operators that no output depends on, such as those that compute a static shape.
+
+    One that has another effect stays: without an output, such as ASSIGN_VARIABLE, or with one in a subgraph.
+    """
+    kinds = {o.kind for g in graph.subgraphs for o in g.operators}
+    calls = {"IF", "WHILE"} if "ASSIGN_VARIABLE" in kinds else set()
     needed = {t.index for t in graph.outputs}
     alive = []
     for op in reversed(graph.operators):
-        if any(t.index in needed and t.data is None for t in op.outputs):
+        used = any(t.index in needed and t.data is None for t in op.outputs)
+        if used or not op.outputs or op.kind in calls:
             alive.append(op)
             needed |= {t.index for t in data_inputs(op)}
     graph.operators = alive[::-1]

@@ -151,7 +151,7 @@ def _options(o: Any) -> dict[str, Any]:
         return {}
     options = cls()
     options.Init(table.Bytes, table.Pos)
-    methods = [m for m in vars(cls) if not m.startswith(("_", "GetRoot", "Init"))]
+    methods = [m for m in vars(cls) if m != "Init" and not m.startswith(("_", "GetRoot"))]
     values = {}
     for method in methods:
         if method + "AsNumpy" in methods:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
-from ..passes import data_inputs
+from ..passes import data_inputs, simplify
 from ..records import TYPECODE
-from . import apply, combine, elementwise, flow, matrix, recurrent, reduction, shape, window
+from . import apply, combine, elementwise, flow, matrix, recurrent, reduction, shape, variables, window
 from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, typecode
 
 __all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
@@ -33,6 +33,7 @@ def lower(graph: Graph) -> Lowered:
     _lower_graph(low, graph)
     if not low.problems:
         _ground_outputs(low)
+        variables.shorten(low)
         low.finish()
     return low
 
@@ -56,6 +57,18 @@ def _lower_graph(low: Lowered, graph: Graph) -> None:
         _check_written(graph.outputs, written)
     except Unsupported as e:
         low.problems.setdefault(str(e), []).append("the model's outputs")
+
+
+def _call_once(low: Lowered, op: Operator) -> None:
+    """The subgraph that gives variables their first values runs at a reset. (TFLM: at the first run.)"""
+    init = low.graph.subgraphs[op.options["init_subgraph_index"]]
+    if init.inputs or low.depth or {"CALL_ONCE", "IF", "WHILE"} & {o.kind for o in init.operators}:
+        raise Unsupported("what it calls has inputs or control flow: export the model again")
+    if any(s.operator.kind in (variables.READ, variables.ASSIGN) for s in low.steps):
+        raise Unsupported("variables are used before it gives them their first value: export the model again")
+    simplify(init)
+    with low.at_reset():
+        _lower_graph(low, init)
 
 
 def _check_written(tensors: list[Tensor], written: set[int]) -> None:
@@ -85,6 +98,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "ABS": apply.unary,
     "ADD": combine.binary,
     "ADD_N": reduction.add_n,
+    "ASSIGN_VARIABLE": variables.assign_variable,
     "ARG_MAX": reduction.extreme,
     "ARG_MIN": reduction.extreme,
     "AVERAGE_POOL_2D": lambda low, op: window.pool(low, op, name="AVERAGE_POOL"),
@@ -92,6 +106,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "BATCH_TO_SPACE_ND": shape.batch_to_space,
     "BROADCAST_ARGS": combine.broadcast_args,
     "BROADCAST_TO": shape.broadcast_to,
+    "CALL_ONCE": _call_once,
     "CAST": apply.cast,
     "CEIL": apply.unary,
     "CONCATENATION": shape.concatenation,
@@ -145,6 +160,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "PADV2": shape.pad,
     "PRELU": combine.prelu,
     "QUANTIZE": apply.quantize,
+    "READ_VARIABLE": variables.read_variable,
     "REDUCE_MAX": reduction.extreme,
     "REDUCE_MIN": reduction.extreme,
     "RELU": apply.relu,
@@ -179,6 +195,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "TRANSPOSE": shape.transpose,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     "UNPACK": shape.unpack,
+    "VAR_HANDLE": variables.var_handle,
     "WHILE": lambda low, op: flow.loop(low, op, _lower_graph),
     "ZEROS_LIKE": shape.zeros_like,
 }

@@ -3,7 +3,8 @@
 """What all lowering functions share: the steps they add to, and the checks they make."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -74,6 +75,8 @@ class Lowered:
     buffers: list[Buffer] = field(default_factory=list)
     inplace: Pairs = field(default_factory=set)
     problems: dict[str, list[str]] = field(default_factory=dict)  # what is wrong: where
+    handles: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # of variables, by tensor index
+    variables: dict[tuple[bytes, bytes], View] = field(default_factory=dict)  # by container and name
     initial: int = 0  # of the steps, the first ones that only a reset runs; known after finish()
     _at_reset: list[Step] = field(default_factory=list)
     _state: list[Buffer] = field(default_factory=list)  # what keeps its content between runs
@@ -100,15 +103,16 @@ class Lowered:
             if t.data is not None:
                 self.places[t.index] = Const(t.data.tobytes())
             else:
+                zero = t.zero_point % 256 if t.dtype == "int8" and len(t.zero_points) else 0
                 size = t.size * ITEMSIZE[typecode(t)]
-                self.places[t.index] = self.new_state(t, size) if t.variable else self.new_buffer(size)
+                self.places[t.index] = self.new_state(t, zero) if t.variable else self.new_buffer(size)
         return self.places[t.index]
 
-    def new_state(self, t: Tensor, size: int) -> View:
-        """A buffer that keeps its content between runs; a reset clears it, of an int8 to its zero point."""
+    def new_state(self, t: Tensor, value: int) -> View:
+        """A buffer that keeps values like `t` from run to run; a reset sets all its bytes to `value`."""
+        size = t.size * ITEMSIZE[typecode(t)]
         view = self.new_buffer(size)
         self._state.append(view.buffer)
-        value = t.zero_point % 256 if t.dtype == "int8" and len(t.zero_points) else 0
         fields = {"out": view, "count": size, "size": 1, "value": value}
         variable = Operator(t.index, "variable", 1, [], [t])
         self._at_reset.append(Step("FILL", TYPECODE[t.dtype], fields, [], variable, t))
@@ -161,6 +165,15 @@ class Lowered:
         fields = {"in": Const(constant.data), "out": copy, "run": len(constant.data)}
         self.emit("MOVE", op, fields, kind=kind)
         return View(copy.buffer, constant.offset)
+
+    @contextmanager
+    def at_reset(self) -> Iterator[None]:
+        """Steps that are added meanwhile run only at a reset."""
+        steps, self.steps = self.steps, self._at_reset
+        try:
+            yield
+        finally:
+            self.steps = steps
 
     def finish(self) -> None:
         """Lifetimes of all buffers, and the pairs that may share their place."""
