@@ -50,6 +50,7 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
         "inputs": [_port(p) for p in hog.inputs],
         "outputs": [_port(p) for p in hog.outputs],
         "keeps_state": hog.initial > 0,
+        "native_module": "full" if hog.needs_full else "small",
         "meta": _user_meta(hog),
         "layers": layers,
     }
@@ -92,6 +93,8 @@ def _table(facts: dict[str, Any]) -> str:
     ]
     if facts["keeps_state"]:
         lines.append("keeps state from run to run: model.reset() clears it")
+    if facts["native_module"] == "full":
+        lines.append("needs the full native module (hognose deploy takes it)")
     for kind in ("inputs", "outputs"):
         for i, p in enumerate(facts[kind]):
             numbers = f", scale {p['scale']:.6g}, zero point {p['zero_point']}" if p["scale"] else ""
