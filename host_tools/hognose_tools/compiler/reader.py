@@ -11,6 +11,7 @@ import numpy as np
 import tflite
 
 from ..errors import UserError
+from . import decode
 from .graph import Graph, Operator, Tensor
 
 DTYPES = {
@@ -75,9 +76,23 @@ def _subgraph(model: Any, subgraph: Any, name: str, first: int) -> Graph:
     operators = [
         _operator(model, subgraph.Operators(i), i, tensors) for i in range(subgraph.OperatorsLength())
     ]
+    operators = [o for o in operators if not _is_decoded(o)]
     inputs = [_at(tensors, i) for i in _ints(subgraph.InputsAsNumpy())]
     outputs = [_at(tensors, i) for i in _ints(subgraph.OutputsAsNumpy())]
     return Graph(name, tensors, operators, inputs, outputs)
+
+
+def _is_decoded(op: Operator) -> bool:
+    """Whether `op` only stood before compressed constants: its outputs have their data then."""
+    if op.kind != decode.KIND:
+        return False
+    if len(op.inputs) != 2 * len(op.outputs):
+        raise ValueError(f"operator {op.index} has {len(op.inputs)} inputs")
+    for encoded, ancillary, t in zip(op.inputs[::2], op.inputs[1::2], op.outputs, strict=True):
+        if encoded is None or encoded.data is None or ancillary is None or ancillary.data is None:
+            raise ValueError(f"operator {op.index} decodes what is not constant")
+        t.data = decode.decode(encoded.data.tobytes(), ancillary.data.tobytes(), t)
+    return True
 
 
 def _ints(vector: Any) -> list[int]:
