@@ -45,8 +45,8 @@ operator("SOFTMAX", "int16")(_softmax)
 operator("MEAN", "int16")(_mean)
 operator("SUM", "int8 int16 float32")(_mean)
 operator("PAD", "int16 int32")(_pad)
-operator("RESHAPE", "int16 int32 int64 bool")(_reshape)
-operator("SQUEEZE", "int16 int32")(_squeeze)
+operator("RESHAPE", "int16 int32 int64 uint8 bool")(_reshape)
+operator("SQUEEZE", "int16 int32 int64 uint8 bool")(_squeeze)
 operator("EXPAND_DIMS", "int16")(_expand_dims)
 operator("CONCATENATION", "int16 int32 int64 bool")(_concatenation)
 operator("DEQUANTIZE", "int16 uint8")(_dequantize)
@@ -309,7 +309,7 @@ def _split_v(d: Draw, name: str) -> Case:
     return d.case(*outputs)
 
 
-@operator("SLICE", "int8 int16 float32 int32")
+@operator("SLICE", "int8 int16 float32 int32 bool")
 def _slice(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     begin = [d.int(0, n - 1) for n in x.shape]
@@ -319,7 +319,7 @@ def _slice(d: Draw, name: str) -> Case:
     return _one(d, name, [x, *(d.b.const(np.array(v, np.int32)) for v in (begin, given))], y)
 
 
-@operator("STRIDED_SLICE", "int8 int16 float32 int32")
+@operator("STRIDED_SLICE", "int8 int16 float32 int32 bool")
 def _strided_slice(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     begin, end, strides, shape = [], [], [], []
@@ -350,7 +350,7 @@ def _strided_slice(d: Draw, name: str) -> Case:
     return _one(d, name, [x, *constants], y, **masks)
 
 
-@operator("PACK", "int8 int16 float32 int32")
+@operator("PACK", "int8 int16 float32 int32 int64")
 def _pack(d: Draw, name: str) -> Case:
     shape, q = d.shape(1, 3), d.quantization()
     parts = [d.operand(shape, **q) for _ in range(d.int(1, 4))]
@@ -394,7 +394,7 @@ def _gather_nd(d: Draw, name: str) -> Case:
     return _one(d, name, [x, d.b.const(indices)], y)
 
 
-@operator("BROADCAST_TO", "int8 int16 float32 int32")
+@operator("BROADCAST_TO", "int8 int16 float32 int32 int64 uint8 bool")
 def _broadcast_to(d: Draw, name: str) -> Case:
     shape = d.shape()
     kept = [n if d.flag() else 1 for n in shape][d.int(0, len(shape) - 1) :]
@@ -419,7 +419,7 @@ def _fill(d: Draw, name: str) -> Case:
     return _one(d, name, [d.b.const(np.array(shape, np.int32)), value], d.output(shape, **q))
 
 
-@operator("SHAPE", "int8 float32")
+@operator("SHAPE", "int8 float32 int16 int32 int64 uint8 bool")
 def _shape(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     return _one(d, name, [x], d.output((len(x.shape),), "int32"), out_type="INT32")
@@ -485,7 +485,7 @@ def _dynamic_update_slice(d: Draw, name: str) -> Case:
     return _one(d, name, [x, update, start], d.output(x.shape, **_same_quantization(x)))
 
 
-@operator("REVERSE_V2", "int8 int16 float32 int32")
+@operator("REVERSE_V2", "int8 int16 float32 int32 int64 uint8 bool")
 def _reverse(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     axis = d.b.const(np.array([d.axis(len(x.shape))], np.int32))

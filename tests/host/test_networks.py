@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from engines import ENGINES, assert_same, check, open_model, run_on
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.oracle import Oracle
-from operators import ACTIVATIONS, Case, Draw, _out_size, _same_quantization, _weights
+from operators import ACTIVATIONS, Case, Draw, _out_size, _same_quantization, _unit, _weights
 from tflite_builder import Tensor
 
 # Without functions that differ in the last bit, float32 too is exact: sums keep TFLM's order.
 EXACT_LAYERS = ("conv", "depthwise", "pool", "relu", "pad", "reshape", "add", "mul", "concat")
-LAYERS = {"int8": (*EXACT_LAYERS, "sigmoid"), "float32": EXACT_LAYERS}
+LAYERS = {
+    "int8": (*EXACT_LAYERS, "sigmoid"),
+    "int16": (*EXACT_LAYERS, "sigmoid"),
+    "float32": EXACT_LAYERS,
+}
 
 
 class Network:
@@ -50,7 +54,7 @@ class Network:
         taps = kh * kw * (1 if depthwise else x.shape[3])
         w, bias, near = _weights(self.d, x, shape, taps, axis=3 if depthwise else 0)
         if bias is None and depthwise:
-            bias = self.d.b.const(np.zeros(channels, np.float32 if near == 0 else np.int32))
+            bias = self.d.b.const(np.zeros(channels, self.d.bias))
         size = [_out_size(n, k, stride, 1, same) for n, k in zip(x.shape[1:3], (kh, kw), strict=True)]
         y = self._new((1, *size, channels), near)
         options = {"depth_multiplier": channels // x.shape[3]} if depthwise else {}
@@ -86,7 +90,7 @@ class Network:
         return y
 
     def _sigmoid(self, x: Tensor) -> Tensor:
-        fixed = {"scale": 1 / 256, "zero_point": -128} if self.d.dtype == "int8" else {}
+        fixed = _unit(self.d, 1)
         y = self.d.output(x.shape, **fixed)
         options = {"SOFTMAX": {"beta": 1.0}}
         name = self.d.of(("LOGISTIC", "SOFTMAX"))
@@ -148,7 +152,7 @@ def networks(draw, dtype: str) -> Case:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("dtype", LAYERS)
 def test_network(dtype: str, engine: str, cases_run) -> None:
     @hypothesis.settings(max_examples=3 * hypothesis.settings().max_examples)
     @hypothesis.given(networks(dtype))
