@@ -83,7 +83,9 @@ def in_float(compiled: Compiled, inputs: list[np.ndarray], forced: Mapping[int, 
 
 def views(compiled: Compiled, values: Values) -> Values:
     """Tensors that are others of `values` under another shape."""
-    tensors = {t.index: t for op in compiled.graph.operators for t in (*op.inputs, *op.outputs) if t}
+    graph = compiled.graph
+    tensors = {t.index: t for op in graph.operators for t in (*op.inputs, *op.outputs) if t}
+    tensors |= {t.index: t for t in (*graph.inputs, *graph.outputs)}  # which no operator may use
     known = {_where(compiled, tensors[i]): v for i, v in values.items() if _in_arena(compiled, tensors[i])}
     return {
         i: known[_where(compiled, t)].reshape(-1, *t.shape)
