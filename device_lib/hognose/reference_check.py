@@ -19,6 +19,14 @@ CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, MUL, MEAN, MOVE = range(1, 9)
 FILL, SOFTMAX, LUT, QUANTIZE, DEQUANTIZE, CLAMP, LOGISTIC, TANH = range(9, 17)
 JUMP = 32
 
+
+def has_offset_weights(op):
+    """Whether the weights of a CONV are stored with 128 added."""
+    one_pixel = op[9] * op[12] * op[13] == 1
+    eights = op[14] * op[15] * op[7] % 8 == 0
+    return op[0] == CONV and op[24] != 0 and op[6] == NONE and op[16] == 1 and one_pixel and eights
+
+
 # What follows hog_op_t, before the loops; c is the clamp.
 _FORMATS = {
     CONV: "7I16Hc",
@@ -188,7 +196,8 @@ class CheckedFile:
         )
         in_place = code == CONV and scratch != NONE and block == out_c and pixels
         self._check_tensors(in_, in_size, size, out, out_size, size, in_place)
-        if not self._in_data(weights, patch * out_c, size):
+        offset = has_offset_weights(op)
+        if not self._in_data(weights, patch * out_c, 4 if offset else size):
             raise ValueError("weights misplaced")
         align = size
         if block:
@@ -198,7 +207,7 @@ class CheckedFile:
                 raise ValueError("block out of range")
             end = (weights ^ LIMIT) + patch * out_c
             for i in range(weights ^ LIMIT, end, 256):
-                if b"\x80" in bytes(self.data[i : min(i + 256, end)]):
+                if (b"\0" if offset else b"\x80") in bytes(self.data[i : min(i + 256, end)]):
                     raise ValueError("a weight is -128 where it must not be")
             quads, align = (patch + 3) // 4, 4
             if code == DEPTHWISE:

@@ -26,6 +26,7 @@ from .reference_check import (
     QUANTIZE,
     SOFTMAX,
     TANH,
+    has_offset_weights,
     places,
 )
 from .reference_math import (
@@ -99,17 +100,23 @@ def _conv(data, arena, op, loops):
     scale = _scaler(data, op)
     multiply = dots if kind == "b" else dots_f32
     weights ^= LIMIT
+    offset = has_offset_weights(op)
+    weight_kind = "B" if offset else kind
     # Weights are unpacked once a block, the input's patches once a block and pixel.
     for first in range(0, out_c, per):
         for c in range(first, first + per, block):
             n = min(block, first + per - c)
-            rows = [get(data, weights + (c + i) * k * size, kind, k) for i in range(n)]
+            rows = [get(data, weights + (c + i) * k * size, weight_kind, k) for i in range(n)]
             at = out + c * size
             for b in range(batch):
                 image = start + (b * in_h * in_w * in_c + first // per * depth) * size
                 for y in range(-pad_h, out_h * stride_h - pad_h, stride_h):
                     for x in range(-pad_w, out_w * stride_w - pad_w, stride_w):
-                        sums = multiply(gather(image, y, x), rows)
+                        patch = gather(image, y, x)
+                        sums = multiply(patch, rows)
+                        if offset:
+                            more = 128 * sum(patch)
+                            sums = [total - more for total in sums]
                         put(arena, at, kind, [scale(c + i, total) for i, total in enumerate(sums)])
                         at += out_c * size
 

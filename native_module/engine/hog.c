@@ -234,6 +234,11 @@ static uint32_t block_scratch(const hog_conv_t *c, uint32_t k) {
     return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 }
 
+bool hog_has_offset_weights(const hog_conv_t *c) {
+    return c->op.code == HOG_CONV && c->block != 0 && c->scratch == HOG_NONE && c->groups == 1
+           && (c->batch | c->out_h | c->out_w) == 1 && c->k_h * c->k_w * c->in_c % 8 == 0;
+}
+
 static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights) {
     if (c->op.type != HOG_INT8) {
         return E_TYPE;
@@ -241,8 +246,9 @@ static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights
     if (c->op.code == HOG_CONV ? c->block % 2 != 0 || c->block > c->out_c / c->groups : c->block > c->out_h) {
         return E_BLOCK;
     }
+    int8_t least = hog_has_offset_weights(c) ? 0 : INT8_MIN;
     for (const int8_t *w = hog_at(h, NULL, c->weights); weights != 0; --weights) {
-        if (*w++ == INT8_MIN) {
+        if (*w++ == least) {
             return E_BLOCK_WEIGHTS;
         }
     }
@@ -276,7 +282,7 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     }
     tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);
     uint32_t weights = times(scratch.size, c->out_c);
-    if (!in_data(h, c->weights, weights, size)) {
+    if (!in_data(h, c->weights, weights, hog_has_offset_weights(c) ? 4 : size)) {
         return E_WEIGHTS;
     }
     if (c->block != 0) {

@@ -23,7 +23,7 @@ MODEL, INPUTS = 0x10100000, 0x10C00000
 COMPILER = "arm-none-eabi-gcc"
 # As the native module is built.
 FLAGS = ["-mcpu=cortex-m0plus", "-mthumb", "-Os", "-std=c99", "-ffp-contract=off", "-fpic", "-fno-common"]
-FLAGS += ["-DHOG_FULL=0", "-fno-inline-functions-called-once", "-fno-thread-jumps"]
+FLAGS += ["-fno-inline-functions-called-once", "-fno-thread-jumps"]
 
 
 @dataclass

@@ -68,12 +68,13 @@ static void scale_dots(const hog_conv_t *op, const int32_t *params, const int8_t
         multiplier += channel;
         shift += channel;
     }
+    bool offset = HOG_PAIRS <= 1 && hog_has_offset_weights(op); // otherwise hog_dense_pairs has done it
     params += channel; // the biases
     out += channel;
     while (channels != 0) {
         unsigned rows = channels < HOG_DOT_ROWS ? channels : HOG_DOT_ROWS;
         uint32_t sums[HOG_DOT_ROWS];
-        hog_dot(patch, w, k, rows, sums);
+        (offset ? hog_dot_offset : hog_dot)(patch, w, k, rows, sums);
         w += rows * k;
         channels -= rows;
         for (unsigned i = 0; i < rows; ++i) {

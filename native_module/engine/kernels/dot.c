@@ -5,18 +5,23 @@
 // several rows of weights.
 #include "kernels.h"
 
-HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums) {
+// `offset`: w has 128 added.
+#define WEIGHT(w) (offset ? (uint8_t)(w) : (w))
+
+HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, const bool offset, uint32_t *sums) {
     // An index that counts up to 0 serves all pointers and is its own end test.
     ptrdiff_t i = -(ptrdiff_t)k;
     x += k;
     const int8_t *w0 = w + k;
     const int8_t *w1 = rows > 1 ? w0 + k : w0; // a row that is missing is another one twice
     uint32_t s0 = 0, s1 = 0;
+    uint32_t sum = 0; // of x
     #if HOG_DOT_ROWS == 2
     do {
         int32_t v = x[i];
-        s0 += (uint32_t)(v * w0[i]);
-        s1 += (uint32_t)(v * w1[i]);
+        sum += (uint32_t)v;
+        s0 += (uint32_t)(v * WEIGHT(w0[i]));
+        s1 += (uint32_t)(v * WEIGHT(w1[i]));
     } while (++i != 0);
     #else
     const int8_t *w2 = rows > 2 ? w1 + k : w0;
@@ -31,6 +36,9 @@ HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, 
         __asm__ (
             ".macro ROW w, sum\n"
             "    ldr %[a], [\\w, %[i]]\n"
+            ".if %c[offset]\n"
+            "    eor %[a], %[a], #0x80808080\n" // no offset is left
+            ".endif\n"
             "    sxtb16 %[b], %[a], ror #8\n"
             "    sxtb16 %[a], %[a]\n"
             "    smlad \\sum, %[x0], %[a], \\sum\n"
@@ -48,7 +56,8 @@ HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, 
             ".purgem ROW\n"
             : [i] "+&r" (i), [s0] "+&r" (s0), [s1] "+&r" (s1), [s2] "+&r" (s2), [s3] "+&r" (s3), [x0] "=&r" (x0),
             [x1] "=&r" (x1), [a] "=&r" (a), [b] "=&r" (b)
-            : [x] "r" (x + end), [w0] "r" (w0 + end), [w1] "r" (w1 + end), [w2] "r" (w2 + end), [w3] "r" (w3 + end)
+            : [x] "r" (x + end), [w0] "r" (w0 + end), [w1] "r" (w1 + end), [w2] "r" (w2 + end), [w3] "r" (w3 + end),
+            [offset] "i" (offset)
             : "cc", "memory");
         i = end;
     }
@@ -59,23 +68,33 @@ HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, 
         #pragma GCC unroll 4
         for (unsigned j = 0; j < 4; ++j) {
             int32_t v = px[j];
-            s0 += (uint32_t)(v * p0[j]);
-            s1 += (uint32_t)(v * p1[j]);
-            s2 += (uint32_t)(v * p2[j]);
-            s3 += (uint32_t)(v * p3[j]);
+            sum += (uint32_t)v;
+            s0 += (uint32_t)(v * WEIGHT(p0[j]));
+            s1 += (uint32_t)(v * WEIGHT(p1[j]));
+            s2 += (uint32_t)(v * WEIGHT(p2[j]));
+            s3 += (uint32_t)(v * WEIGHT(p3[j]));
         }
     }
     #endif
     for (; i != 0; ++i) {
         int32_t v = x[i];
-        s0 += (uint32_t)(v * w0[i]);
-        s1 += (uint32_t)(v * w1[i]);
-        s2 += (uint32_t)(v * w2[i]);
-        s3 += (uint32_t)(v * w3[i]);
+        sum += (uint32_t)v;
+        s0 += (uint32_t)(v * WEIGHT(w0[i]));
+        s1 += (uint32_t)(v * WEIGHT(w1[i]));
+        s2 += (uint32_t)(v * WEIGHT(w2[i]));
+        s3 += (uint32_t)(v * WEIGHT(w3[i]));
     }
-    sums[2] = s2;
-    sums[3] = s3;
+    sums[2] = s2 - (offset ? 128 * sum : 0);
+    sums[3] = s3 - (offset ? 128 * sum : 0);
     #endif
-    sums[0] = s0;
-    sums[1] = s1;
+    sums[0] = s0 - (offset ? 128 * sum : 0);
+    sums[1] = s1 - (offset ? 128 * sum : 0);
+}
+
+HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums) {
+    dot(x, w, k, rows, false, sums);
+}
+
+HOG_HOT void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums) {
+    dot(x, w, k, rows, true, sums);
 }

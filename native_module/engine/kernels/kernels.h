@@ -21,8 +21,10 @@
 // Inner loops, where a build for size gives away more time than it saves room.
 #if defined(__GNUC__) && !defined(__clang__)
 #define HOG_HOT __attribute__((noinline, optimize("O2")))
+#define HOG_HOT_INLINE static inline __attribute__((always_inline, optimize("O2")))
 #else
 #define HOG_HOT
+#define HOG_HOT_INLINE static inline
 #endif
 
 // One function an operator; each writes all of its output.
@@ -74,7 +76,7 @@ int32_t hog_requantize64(int64_t x, int32_t multiplier, int shift); // rounded o
 int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier and its shift
 #endif
 
-// sums[r] = Σ x[i]·w[r][i] over k values, for the `rows` rows of w, at most HOG_DOT_ROWS; `sums` has
+// sums[r] = Σ x[i]·w[r][i] over k values, for the first `rows` rows of w, HOG_DOT_ROWS of them at most; `sums` has
 // room for as many, and those of missing rows are not defined.
 #if defined(__ARM_ARCH_6M__)
 #define HOG_DOT_ROWS (2)        // what fits into eight registers
@@ -82,6 +84,7 @@ int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier an
 #define HOG_DOT_ROWS (4)
 #endif
 void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
+void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums); // w has 128 added
 
 int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32 cannot hold it
 float hog_exp(float x);
@@ -143,6 +146,9 @@ static inline int32_t hog_max(int32_t a, int32_t b) {
 #define HOG_PAIRS (UINTPTR_MAX == 0xffffffffu)
 #endif
 #endif
+
+// Whether weights are stored with 128 added: what uses each once, and by eights, unpacks them more quickly so.
+bool hog_has_offset_weights(const hog_conv_t *op);
 
 // Copies the window whose first tap is at (y, x) out of one image, `depth` channels from `in` on;
 // what lies outside the image is the zero point.

@@ -157,7 +157,7 @@ HOG_HOT void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w
     uint32_t gap) {
     for (; sums != sums_end; ++sums, w += gap) {
         for (const uint32_t *p = x; p != x_end; p += 2, w += 4) {
-            uint32_t four = *(const word_t *)(const void *)w;
+            uint32_t four = *(const word_t *)(const void *)w ^ 0x80808080u;
             *sums = add_products(add_products(*sums, p[0], even(four)), p[1], odd(four));
         }
     }
@@ -412,61 +412,59 @@ static HOG_HOT void expand_swapped(const int8_t *in, size_t n, uint32_t *words) 
     }
 }
 
-// Scales sums of the channels from `channel` on.
-static HOG_HOT void finish(const hog_conv_t *op, const int32_t *multiplier, uint32_t channel, const uint32_t *sums,
-    uint32_t n, int8_t *out) {
+// Adds the biases of the channels from `channel` on to their sums, and scales these.
+static HOG_HOT void finish(const hog_conv_t *op, const int32_t *bias, const int32_t *multiplier, uint32_t channel,
+    const uint32_t *sums, uint32_t n, int8_t *out) {
     const int8_t *shift = (const int8_t *)(multiplier + op->scales);
     int32_t zero_point = op->clamp.i.out_zp, min = op->clamp.i.min, max = op->clamp.i.max;
     int32_t m0 = 0, m1 = 0, m2 = 0;
-    uint32_t right = 0;
+    uint32_t c = op->scales > 1 ? channel : 0, right = 0, limit = 0;
+    bool next = true;
     for (uint32_t i = 0; i < n; ++i) {
-        uint32_t c = op->scales > 1 ? channel + i : 0;
-        int32_t y = (int32_t)sums[i];
-        if (i == 0 || c != 0) {
+        int32_t y = hog_add((int32_t)sums[i], bias[i]);
+        if (next) {
             // In pieces of 10, 10 and 11 bits, as armv6m.c explains.
             m0 = multiplier[c] & 0x3ff;
             m1 = multiplier[c] >> 10 & 0x3ff;
             m2 = multiplier[c] >> 20;
             right = (uint32_t)-shift[c];
+            limit = right - 1 < 31 ? 1u << 21 : 0;
+            next = op->scales > 1;
+            c += next;
         }
-        if (y <= 0 && min == zero_point) {
-            out[i] = (int8_t)min;
-            continue;
-        }
-        if ((uint32_t)y + (1u << 20) < 1u << 21 && right - 1 < 31) {
-            int32_t high = (y * m0 >> 10) + y * m1;
-            high = (high >> 10) + y * m2;
-            high = ((high + 1024) >> 11) + (y >> 31);
-            y = (high >> right) + (high >> (right - 1) & 1);
+        if (y > 0 || min != zero_point) {
+            if ((uint32_t)y + (1u << 20) < limit) {
+                int32_t high = (y * m0 >> 10) + y * m1;
+                high = (high >> 10) + y * m2;
+                high = ((high + 1024) >> 11) + (y >> 31);
+                y = (high >> right) + (high >> (right - 1) & 1);
+            } else {
+                y = hog_requantize(y, m0 | m1 << 10 | m2 << 20, (int)-right);
+            }
+            y = hog_min(hog_max(hog_add(y, zero_point), min), max);
         } else {
-            y = hog_requantize(y, multiplier[c], shift[c]);
+            y = min;
         }
-        out[i] = (int8_t)hog_min(hog_max(hog_add(y, zero_point), min), max);
+        out[i] = (int8_t)y;
     }
 }
 
 // One pixel.
 bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
-    const uint32_t *bias = hog_at(h, arena, op->params);
+    const int32_t *bias = hog_at(h, arena, op->params);
     const int8_t *image = hog_at(h, arena, op->in), *weights = hog_at(h, arena, op->weights);
     int8_t *out = hog_at(h, arena, op->out);
     size_t k = (size_t)op->k_h * op->k_w * op->in_c;
-    if (op->scratch != HOG_NONE || op->batch * op->out_h * op->out_w != 1) {
+    if (op->scratch != HOG_NONE || (op->batch | op->out_h | op->out_w) != 1 || op->groups != 1) {
         return false;
     }
-    bool fast = op->block != 0 && k % 8 == 0 && (uintptr_t)weights % 4 == 0;
+    bool fast = hog_has_offset_weights(op);
     uint32_t words[CHUNK / 2], sums[ROWS];
     for (uint32_t c = 0, n; c < op->out_c; c += n) {
         n = op->out_c - c < ROWS ? op->out_c - c : ROWS;
-        for (uint32_t i = 0; i < n; ++i) {
-            sums[i] = bias[c + i];
-        }
+        memset(sums, 0, sizeof(sums));
         for (uint32_t i = 0; i < n && !fast; i += HOG_DOT_ROWS) {
-            uint32_t dots[HOG_DOT_ROWS], rows = n - i < HOG_DOT_ROWS ? n - i : HOG_DOT_ROWS;
-            hog_dot(image, weights + (c + i) * k, k, rows, dots);
-            for (uint32_t j = 0; j < rows; ++j) {
-                sums[i + j] += dots[j];
-            }
+            hog_dot(image, weights + (c + i) * k, k, n - i, sums + i);
         }
         for (size_t at = 0, taken; at < k && fast; at += taken) {
             taken = k - at < CHUNK ? k - at : CHUNK;
@@ -475,7 +473,7 @@ bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
             }
             hog_dense(words, words + taken / 2, weights + c * k + at, sums, sums + n, (uint32_t)(k - taken));
         }
-        finish(op, (const int32_t *)bias + op->out_c, c, sums, n, out + c);
+        finish(op, bias + c, bias + op->out_c, c, sums, n, out + c);
     }
     return true;
 }

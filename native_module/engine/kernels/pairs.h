@@ -35,8 +35,8 @@ void hog_dots_any(hog_dots_t *d);
 // 4·quads values, word-aligned, to 2·quads words behind which they may lie; returns the end of these.
 uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words);
 
-// sums += x·w, row after row of w: as many values of it as in x, then `gap` bytes. x as hog_expand makes it, but turned
-// as weights are, and a multiple of four words; w word-aligned, `gap` a multiple of 4.
+// sums += x·(w - 128), row after row of w: as many values of it as in x, then `gap` bytes. x as hog_expand makes it, but
+// turned as weights are, and a multiple of four words; w word-aligned, `gap` a multiple of 4.
 void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
     uint32_t gap);
 

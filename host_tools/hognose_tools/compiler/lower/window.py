@@ -189,6 +189,8 @@ def emit_conv(
         block = _largest_block(batch, rows, columns, out_c // groups, depthwise, scratch is None)
         if block and scratch is None and (depthwise or batch * rows.out * columns.out > 1):
             scratch = low.new_buffer(1)
+        elif block and scratch is None and patch % 8 == 0:
+            weights = weights.view(np.uint8) ^ 128  # stored with 128 added, see the format's page
     fields = {
         "in": low.place(x),
         "out": low.place(y),
