@@ -29,7 +29,7 @@ def test_published_models(models, name, board_name, monkeypatch):
     if len(compiled.hog) + LIBRARY > machine.rom_size or compiled.arena_size + LIBRARY > machine.heap:
         pytest.skip(f"{len(compiled.hog)} bytes and an arena of {compiled.arena_size} are too much for it")
 
-    def rung(hog, engine, mode, source, done):
+    def rung(hog, engine, mode, sequence, source, done):
         with Session(board_name, [hog, source], full=disassemble(hog).needs_full) as session:
             return session.run(engine, mode, 0, 1)
 
