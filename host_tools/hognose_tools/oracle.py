@@ -122,13 +122,15 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
     """Tensors of each subgraph, the first one's number of inputs and outputs, and if CALL_ONCE is there."""
     from tflite import BuiltinOperator, Model
 
+    from .compiler.reader import builtin_code
+
     if len(tflite) < 8 or tflite[4:8] != b"TFL3":
         raise OracleError("not a .tflite file: it lacks the mark TFL3")
     try:
         model = Model.GetRootAs(tflite, 0)
         graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
         counts = [g.TensorsLength() for g in graphs]
-        codes = [model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())]
+        codes = [builtin_code(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())]
         once = BuiltinOperator.CALL_ONCE in codes
         return counts, graphs[0].InputsLength(), graphs[0].OutputsLength(), once
     except Exception as e:  # a damaged flatbuffer fails in any of many ways

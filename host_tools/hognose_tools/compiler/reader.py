@@ -7,6 +7,7 @@ import struct
 from math import prod
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import tflite
 
@@ -148,14 +149,21 @@ def _operator(model: Any, o: Any, index: int, tensors: list[Tensor]) -> Operator
     if not 0 <= o.OpcodeIndex() < model.OperatorCodesLength():
         raise IndexError(f"operator code {o.OpcodeIndex()} of {model.OperatorCodesLength()}")
     code = model.OperatorCodes(o.OpcodeIndex())
-    # Codes under 127 stand in the old one-byte field in older files.
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    number = builtin_code(code)
     kind = KINDS.get(number, f"number {number}")
     if kind == "CUSTOM":
         kind = "custom " + (code.CustomCode() or b"?").decode("utf-8", "replace")
     inputs = [None if i == -1 else _at(tensors, i) for i in _ints(o.InputsAsNumpy())]
     outputs = [_at(tensors, i) for i in _ints(o.OutputsAsNumpy())]
     return Operator(index, kind, code.Version(), inputs, outputs, _options(o))
+
+
+def builtin_code(code: Any) -> int:
+    """An OperatorCode's number: in one of two fields, or in both; TFLM takes the larger one."""
+    # (tflite's own accessor looks into one only.)
+    at = code._tab.Offset(10)
+    new = code._tab.Get(flatbuffers.number_types.Int32Flags, at + code._tab.Pos) if at else 0
+    return max(new, code.DeprecatedBuiltinCode())
 
 
 def _options(o: Any) -> dict[str, Any]:
