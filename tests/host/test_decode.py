@@ -174,3 +174,22 @@ def test_nonsense(change: dict[int, int | None], words: str) -> None:
     compile_tflite(model(values, (encoded, ancillary), quantization))
     with pytest.raises(UserError, match=words):
         compile_tflite(model(values, (encoded, bytes(bad)), quantization))
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_tflms_own_tool(engine: str) -> None:
+    """It writes the code of TFLM_DECODE into one of its two fields only."""
+    from tflite_micro.tensorflow.lite.micro.compression import compress, spec
+
+    b, rng = Builder(), np.random.default_rng(0)
+    x, y = b.tensor((1, 9), "int8", scale=0.1, zero_point=3), b.tensor((1, 40), "int8", scale=0.5)
+    w = b.const(rng.choice([-90, -11, 0, 5, 127], (40, 9)).astype(np.int8), scale=0.02)
+    b.op("FULLY_CONNECTED", [x, w, None], y, version=4)
+    plain = b.build([x], [y])
+    method = spec.LookUpTableCompression(3, spec.PerTensor())
+    packed = bytes(compress(plain, [spec.Tensor(0, w.index, [method])]))
+    assert b"TFLM_DECODE" in packed
+    given = [rng.integers(-128, 128, (1, 9)).astype(np.int8)]
+    expected = Oracle(packed).run(given)
+    assert (expected[0] == Oracle(plain).run(given)[0]).all()
+    assert_same(run(compile_tflite(packed).hog, engine, given, expected)[0], expected[0], "output")
