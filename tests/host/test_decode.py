@@ -193,3 +193,27 @@ def test_tflms_own_tool(engine: str) -> None:
     expected = Oracle(packed).run(given)
     assert (expected[0] == Oracle(plain).run(given)[0]).all()
     assert_same(run(compile_tflite(packed).hog, engine, given, expected)[0], expected[0], "output")
+
+
+def test_mutations() -> None:
+    """A damaged model is packed or refused with words."""
+    values = np.arange(40, dtype=np.int8).reshape(5, 8)
+    b = Builder()
+    x, y = b.tensor((1, 8), "int8", scale=0.1), b.tensor((1, 5), "int8", scale=0.3)
+    w = b.tensor(values.shape, "int8", scale=[0.02] * 5, zero_point=[0] * 5, axis=0)
+    encoded, ancillary = (b.const(np.frombuffer(part, np.uint8)) for part in lut(values, 0, 3))
+    b.op("CUSTOM", [encoded, ancillary], w, custom="TFLM_DECODE")
+    b.op("FULLY_CONNECTED", [x, w, None], y)
+    tflite = b.build([x], [y])
+    rng = np.random.default_rng(1)
+    packed = refused = 0
+    for _ in range(1500):
+        bad = bytearray(tflite)
+        for at in rng.integers(8, len(bad), rng.integers(1, 5)):
+            bad[at] = rng.choice((0, 127, 128, 255, rng.integers(256)))
+        try:
+            compile_tflite(bytes(bad))
+            packed += 1
+        except UserError:
+            refused += 1
+    assert packed > 50 and refused > 50

@@ -49,7 +49,7 @@ def _lower_graph(low: Lowered, graph: Graph) -> None:
             LOWER[op.kind](low, op)
         except Unsupported as e:
             low.problems.setdefault(str(e), []).append(op.label)
-        except (KeyError, IndexError, ValueError, TypeError, OverflowError):
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError):
             # An option, an input, or a shape that every real model has is not there.
             low.problems.setdefault("its options or inputs make no sense: damaged model", []).append(op.label)
         written |= {t.index for t in op.outputs}
