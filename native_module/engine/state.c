@@ -105,10 +105,19 @@ static size_t count_of(const hog_io_t *io) {
     return n;
 }
 
+static const char *side(bool output) {
+    return output ? "output" : "input";
+}
+
+// `given` is not how many of `what` the input or output has.
+static const char *wrong_size(hog_call_t *call, bool output, const char *what, size_t given, size_t n) {
+    return say(call, output ? "room for # $, the output has #" : "# $ given, the input takes #", what, (long)given, (long)n);
+}
+
 static const char *find_io(hog_call_t *call, bool output, long i, const hog_io_t **io) {
     long n = output ? call->hog->outputs : call->hog->inputs;
     if (i < 0 || i >= n) {
-        return say(call, output ? "no output #: the model has #" : "no input #: the model has #", NULL, i, n);
+        return say(call, "no $ #: the model has #", side(output), i, n);
     }
     *io = hog_io(call->hog, (unsigned)i + (output ? call->hog->inputs : 0u));
     return NULL;
@@ -186,7 +195,7 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
     }
     size_t n = count_of(io);
     if (numbers->count != n) {
-        return say(call, "# numbers given, the input takes #", NULL, (long)numbers->count, (long)n);
+        return wrong_size(call, false, "numbers", numbers->count, n);
     }
     if ((uintptr_t)numbers->items % numbers->size != 0) {
         return "the numbers are not aligned in memory";
@@ -224,7 +233,7 @@ const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
     }
     size_t n = count_of(io);
     if (count != n) {
-        return say(call, "room for # floats, the output has #", NULL, (long)count, (long)n);
+        return wrong_size(call, true, "floats", count, n);
     }
     if ((uintptr_t)floats % 4 != 0) {
         return "the floats are not aligned in memory";
@@ -250,8 +259,7 @@ const char *hog_check_count(hog_call_t *call, bool output, size_t given) {
     if ((size_t)n == given) {
         return NULL;
     }
-    return say(call, output ? "# outputs given, the model has #" : "# inputs given, the model has #", NULL,
-        (long)given, n);
+    return say(call, "# $s given, the model has #", side(output), (long)given, n);
 }
 
 const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **bytes) {
@@ -262,8 +270,7 @@ const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **
     }
     size_t needed = count_of(io) * hog_size(io->type);
     if (size != needed) {
-        return say(call, output ? "room for # bytes, the output has #" : "# bytes given, the input takes #", NULL,
-            (long)size, (long)needed);
+        return wrong_size(call, output, "bytes", size, needed);
     }
     *bytes = (uint8_t *)call->arena + io->ref;
     return NULL;

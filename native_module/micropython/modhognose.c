@@ -84,17 +84,23 @@ static void transfer(hog_call_t *call, mp_obj_t given, bool output, bool copy) {
     if (given == mp_const_none) {
         return;
     }
+    mp_uint_t flags = output ? MP_BUFFER_RW : MP_BUFFER_READ;
+    const char *error = output ? "an output is not a writable buffer" : "an input is not a buffer";
     mp_buffer_info_t info;
     size_t n = 1;
-    mp_obj_t *items = &given;
-    if (!mp_get_buffer(given, &info, MP_BUFFER_READ)) {
+    mp_obj_t *items = NULL;
+    if (!mp_get_buffer(given, &info, flags)) { // asked once: that takes longest here
+        if (mp_get_buffer(given, &info, MP_BUFFER_READ)) {
+            check(error);
+        }
         mp_obj_get_array(given, &n, &items);
     }
     check(hog_check_count(call, output, n));
     for (size_t i = 0; i < n; ++i) {
         void *bytes;
-        info = buffer(items[i], output ? MP_BUFFER_RW : MP_BUFFER_READ,
-            output ? "an output is not a writable buffer" : "an input is not a buffer");
+        if (items) {
+            info = buffer(items[i], flags, error);
+        }
         check(hog_find(call, output, (long)i, info.len, &bytes));
         if (copy) {
             memmove(output ? info.buf : bytes, output ? bytes : info.buf, info.len);
