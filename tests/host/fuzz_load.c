@@ -2,9 +2,11 @@
 // Part of hognose: neural networks in MicroPython.
 //
 // fuzz_load COUNT SEED FILE.hog …: loads COUNT mutations of the files and runs those that load.
+// fuzz_load replay FILE.hog …: loads and runs the files themselves, and prints what becomes of each.
 //
 // Buffers are of exactly the file's and the arena's length, so that AddressSanitizer sees a single
-// byte outside. The same arguments do the same again. Seeds must load.
+// byte outside. The same arguments do the same again. Seeds must load. With -DLIBFUZZER it is not a program of
+// its own but a target of libFuzzer, with mutations that know the format (fuzz.py).
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,8 @@
 
 #define HEADER_SIZE (24)
 #define ENTRY_SIZE (12)
-#define MAX_ARENA (1u << 20)
+#define MAX_ARENA (1u << 18)
+#define MAX_FILE (1u << 20)
 #define MAX_WORK (4e6)      // innermost steps of one run
 
 static uint32_t random_state;
@@ -60,12 +63,16 @@ static void *must(void *p) {
     return p;
 }
 
-static file_t read_file(const char *path) {
-    FILE *f = must(fopen(path, "rb"));
-    file_t file = {must(malloc(1 << 20)), 0};
-    file.length = fread(file.bytes, 1, 1 << 20, f);
-    fclose(f);
-    return file;
+// The section with this tag, as its entry in the table; NULL where there is none inside the file.
+static uint8_t *section(const file_t *f, const char *tag, size_t *offset, size_t *length) {
+    for (unsigned i = 0; i < 3 && f->length >= HEADER_SIZE + 3 * ENTRY_SIZE; ++i) {
+        uint8_t *entry = f->bytes + HEADER_SIZE + i * ENTRY_SIZE;
+        *offset = get32(entry + 4), *length = get32(entry + 8);
+        if (memcmp(entry, tag, 4) == 0 && *offset < f->length && *length <= f->length - *offset) {
+            return entry;
+        }
+    }
+    return NULL;
 }
 
 // A place to change: mostly in the plan, where the meaning is, sometimes in header or table, or anywhere.
@@ -77,12 +84,9 @@ static size_t somewhere(const file_t *f) {
     if (kind == 1) {
         return below(HEADER_SIZE + 3 * ENTRY_SIZE);
     }
-    for (unsigned i = 0; i < 3; ++i) {
-        const uint8_t *entry = f->bytes + HEADER_SIZE + i * ENTRY_SIZE;
-        size_t offset = get32(entry + 4), length = get32(entry + 8);
-        if (memcmp(entry, "PLAN", 4) == 0 && offset < f->length && length <= f->length - offset) {
-            return offset + below((uint32_t)length);
-        }
+    size_t offset, length;
+    if (section(f, "PLAN", &offset, &length)) {
+        return offset + below((uint32_t)length);
     }
     return below((uint32_t)f->length);
 }
@@ -176,7 +180,7 @@ static double work(const hog_t *h) {
 }
 
 static size_t size_of(const hog_io_t *io) {
-    size_t n = io->type == 'f' ? 4 : 1;
+    size_t n = io->type == 'q' ? 8 : io->type == 'f' || io->type == 'i' ? 4 : io->type == 'h' ? 2 : 1;
     for (unsigned i = 0; i < io->rank; ++i) {
         n *= io->dim[i];
     }
@@ -186,8 +190,8 @@ static size_t size_of(const hog_io_t *io) {
 static unsigned long loaded, ran;
 static uint32_t checksum;   // of all outputs, so that all are read
 
-// Exactly sized copies of file and arena, used once.
-static void try_file(const file_t *f) {
+// Exactly sized copies of file and arena, used once. Returns what hog_load says.
+static const char *try_file(const file_t *f) {
     uint8_t *file = must(malloc(f->length ? f->length : 1));
     memcpy(file, f->bytes, f->length);
     hog_t h;
@@ -215,14 +219,129 @@ static void try_file(const file_t *f) {
         }
     } else if (!*error) {
         fprintf(stderr, "an error without words\n");
-        exit(1);
+        abort();
     }
     free(file);
+    return error;
+}
+
+#ifdef LIBFUZZER
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2,
+    uint8_t *out, size_t max_size, unsigned seed);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    file_t f = {(uint8_t *)data, size};
+    random_state = 2463534242u;     // the same arena each time
+    try_file(&f);
+    return 0;
+}
+
+// Our own mutations, libFuzzer's (which knows what the code compares with) of the plan, or of the whole file.
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
+    file_t f = {data, size};
+    size_t offset, length;
+    random_state = seed * 2654435761u | 1;
+    unsigned kind = below(4);
+    if (kind == 0 && section(&f, "PLAN", &offset, &length)) {
+        LLVMFuzzerMutate(data + offset, length, length);
+    } else if (kind == 1 || size == 0) {
+        f.length = LLVMFuzzerMutate(data, size, max_size);
+    } else {
+        for (unsigned n = 1 + below(4); n != 0; --n) {
+            mutate(&f);
+        }
+    }
+    if (below(32) != 0) {
+        seal(&f);
+    }
+    return f.length;
+}
+
+// The operator's record number n in a PLAN, as its offset there, and its length in bytes; 0 where there is none.
+static size_t record(const uint8_t *plan, size_t size, unsigned n, size_t *length) {
+    size_t at = 8;
+    for (unsigned ports = plan[0] + plan[2]; ports != 0 && at + 16 <= size; --ports) {
+        at += 16 + 4 * (size_t)plan[at + 5];
+    }
+    for (; at + 4 <= size; at += *length) {
+        *length = 4 * (size_t)(plan[at + 2] | plan[at + 3] << 8);
+        if (*length == 0 || *length > size - at) {
+            return 0;
+        }
+        if (n-- == 0) {
+            return at;
+        }
+    }
+    return 0;
+}
+
+// The first file with an operator of the second one in place of one of its own, or before it.
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2,
+    uint8_t *out, size_t max_size, unsigned seed) {
+    file_t f1 = {(uint8_t *)data1, size1}, f2 = {(uint8_t *)data2, size2};
+    size_t plan1, length1, plan2, length2, data, data_length, old, new;
+    random_state = seed * 2654435761u | 1;
+    uint8_t *entry = section(&f1, "PLAN", &plan1, &length1), *last = section(&f1, "DATA", &data, &data_length);
+    if (!entry || !last || data < plan1 + length1 || !section(&f2, "PLAN", &plan2, &length2)
+        || length1 < 8 || length2 < 8) {
+        return 0;
+    }
+    unsigned ops1 = data1[plan1 + 4], ops2 = data2[plan2 + 4];
+    size_t a = record(data1 + plan1, length1, below(ops1), &old);
+    size_t b = record(data2 + plan2, length2, below(ops2), &new);
+    int insert = below(3) == 0;
+    if (a == 0 || b == 0) {
+        return 0;
+    }
+    size_t rest = length1 - a - (insert ? 0 : old), length = a + new + rest;
+    size_t data_at = (plan1 + length + 15) & ~(size_t)15, size = data_at + data_length;
+    if (size > max_size) {
+        return 0;
+    }
+    memset(out, 0, data_at);
+    memcpy(out, data1, plan1 + a);
+    memcpy(out + plan1 + a, data2 + plan2 + b, new);
+    memcpy(out + plan1 + a + new, data1 + plan1 + length1 - rest, rest);
+    memcpy(out + data_at, data1 + data, data_length);
+    out[plan1 + 4] = (uint8_t)(ops1 + insert);
+    put32(out + (entry - data1) + 8, (uint32_t)length);
+    put32(out + (last - data1) + 4, (uint32_t)data_at);
+    file_t f = {out, size};
+    seal(&f);
+    return f.length;
+}
+
+#else
+
+static file_t read_file(const char *path) {
+    FILE *f = must(fopen(path, "rb"));
+    file_t file = {must(malloc(MAX_FILE)), 0};
+    file.length = fread(file.bytes, 1, MAX_FILE, f);
+    fclose(f);
+    return file;
+}
+
+static int replay(int count, char **paths) {
+    for (int i = 0; i < count; ++i) {
+        file_t f = read_file(paths[i]);
+        random_state = 1;
+        const char *error = try_file(&f);
+        printf("%s\n", error ? error : "loaded");
+        free(f.bytes);
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[1], "replay") == 0) {
+        return replay(argc - 2, argv + 2);
+    }
     if (argc < 4) {
-        fprintf(stderr, "usage: fuzz_load COUNT SEED FILE.hog …\n");
+        fprintf(stderr, "usage: fuzz_load COUNT SEED FILE.hog …, fuzz_load replay FILE.hog …\n");
         return 2;
     }
     unsigned long count = strtoul(argv[1], NULL, 0);
@@ -238,7 +357,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     loaded = ran = 0;
-    uint8_t *bytes = must(malloc(1 << 20));
+    uint8_t *bytes = must(malloc(MAX_FILE));
     for (unsigned long i = 0; i < count; ++i) {
         const file_t *seed = &seeds[below(files)];
         file_t f = {bytes, seed->length};
@@ -260,3 +379,5 @@ int main(int argc, char **argv) {
     free(bytes);
     return 0;
 }
+
+#endif

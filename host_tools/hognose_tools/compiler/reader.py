@@ -119,6 +119,8 @@ def _tensor(model: Any, t: Any, index: int) -> Tensor:
     zeros = np.array(zeros if isinstance(zeros, np.ndarray) else [], np.int64)
     if len(zeros) != len(scales):  # some writers leave the zero points out where all are 0
         zeros = np.resize(zeros, len(scales)) if len(zeros) else np.zeros(len(scales), np.int64)
+    if len(zeros) and not -(2**31) <= zeros.min() <= zeros.max() < 2**31:
+        raise ValueError(f"tensor {index} has a zero point beyond 32 bits")
     name = (t.Name() or b"").decode("utf-8", "replace")
     axis = int(q.QuantizedDimension()) if q else 0
     data = _data(model, t, index, shape, dtype)

@@ -39,6 +39,7 @@ class _Data:
 
 def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
     """The whole file. The plan must have been made: every buffer has its offset."""
+    _check_size(0, arena_size)
     data = _Data(bytearray(), {})
     graph = low.graph
     plan = struct.pack("<HHHH", len(graph.inputs), len(graph.outputs), len(low.steps), low.initial)
@@ -117,8 +118,12 @@ def _assemble(sections: dict[bytes, bytes], arena_size: int, features: int) -> b
         table += struct.pack("<4sII", tag, start + len(body), len(content))
         body += content
     size = start + len(body)
-    if size > MAX_FILE or arena_size > MAX_FILE:
-        raise UserError(f"the model needs {size} bytes and an arena of {arena_size}; 2^31 is the limit")
+    _check_size(size, arena_size)
     checked = struct.pack("<II", arena_size, features) + table + body
     head = struct.pack("<4sHHII", MAGIC, VERSION, len(sections), size, zlib.crc32(checked))
     return head + checked
+
+
+def _check_size(size: int, arena_size: int) -> None:
+    if size > MAX_FILE or arena_size > MAX_FILE:
+        raise UserError(f"the model needs {size} bytes and an arena of {arena_size}; 2^31 is the limit")

@@ -317,6 +317,7 @@ static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth
     }
     d->run_step = op->dilation_h * row;
     d->in_step = (uint32_t)op->stride_w * op->in_c;
+    d->in = image;      // stepped on even where no patch is read in place
     size_t quads = (size_t)(d->x_end - d->x) / 2;
     uint32_t *bytes = (uint32_t *)d->x + quads; // the second half of what hog_expand fills from its beginning on
     uint32_t rows = op->out_h, columns = op->out_w;

@@ -9,6 +9,8 @@ tensorflow/lite/micro/kernels), so that the results are the same to the bit.
 
 from collections.abc import Callable
 
+import numpy as np
+
 from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
 from ..passes import data_inputs, simplify
@@ -19,6 +21,11 @@ from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, type
 __all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
 
+# What is raised where an option, an input or a shape is not there that every real model has.
+NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@np.errstate(all="ignore")  # scales at the ends of float32 give infinities, which are refused in words
 def lower(graph: Graph) -> Lowered:
     """All operators of `graph` as steps; what cannot be is listed in `problems`, all of it."""
     low = Lowered(graph)
@@ -28,8 +35,9 @@ def lower(graph: Graph) -> Lowered:
     if low.problems:
         return low
     for t in graph.inputs:
-        if t.data is None:
-            low.place(t)
+        if t.data is not None:
+            low.problems.setdefault("a constant cannot be an input: damaged model", []).append(t.label)
+        low.place(t)
     _lower_graph(low, graph)
     if not low.problems:
         _ground_outputs(low)
@@ -49,8 +57,7 @@ def _lower_graph(low: Lowered, graph: Graph) -> None:
             LOWER[op.kind](low, op)
         except Unsupported as e:
             low.problems.setdefault(str(e), []).append(op.label)
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError):
-            # An option, an input, or a shape that every real model has is not there.
+        except NONSENSE:
             low.problems.setdefault("its options or inputs make no sense: damaged model", []).append(op.label)
         written |= {t.index for t in op.outputs}
     try:

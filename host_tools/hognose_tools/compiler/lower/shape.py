@@ -27,6 +27,7 @@ from .core import (
 )
 
 MAX_COPIES = 64  # that one operator may become
+MAX_SIZE = 65535  # of an image that is worked out row by row here
 
 
 def reshape(low: Lowered, op: Operator) -> None:
@@ -422,6 +423,8 @@ def resize_nearest(low: Lowered, op: Operator) -> None:
     assert x is not None
     typecode(x, y)
     fits(len(x.shape) == len(y.shape) == 4 and (x.shape[0], x.shape[3]) == (y.shape[0], y.shape[3]), x, y)
+    if max(y.shape) > MAX_SIZE:
+        raise Unsupported(f"{max(y.shape)} rows, columns or channels are too many, {MAX_SIZE} is the limit")
     sources = [_nearest(op, x.shape[i], y.shape[i]) for i in (1, 2)]
     rows, columns = (_progressions(s) for s in sources)
     if len(rows) * len(columns) > MAX_COPIES:
