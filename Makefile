@@ -10,6 +10,7 @@
 #   make rp2040   MicroPython for the emulated Pico of tests/rp2040
 #   make firmware BOARD=RPI_PICO   MicroPython with our engine for a board; TFLM_DIR=… with TFLite Micro, too
 #   make bench    benchmarks
+#   make fuzz     damaged files for the engine's loader and for the reader; TIME= seconds or RUNS= each
 #   make lint
 #   make clean    removes what was built (not .venv, not the downloads)
 #
@@ -29,7 +30,7 @@ UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
 UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 
-.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 firmware bench lint clean
+.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 firmware bench fuzz lint clean
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
@@ -44,6 +45,9 @@ lint: $(VENV)/.dev
 
 bench: $(BUILD)/.extension unix unix-tflm
 	@PYTHONPATH=tests/qemu:tests/unix:tests/host $(PYTHON) tests/bench.py
+
+fuzz: $(BUILD)/.apt-fuzz $(VENV)/.dev $(BUILD)/.extension
+	@for what in loader reader; do $(PYTHON) tests/host/fuzz.py $$what $(if $(RUNS),--runs $(RUNS)) $(if $(TIME),--time $(TIME)) || exit 1; done
 
 unix: $(UNIX) $(UNIX_STOCK)
 
@@ -100,6 +104,10 @@ $(BUILD)/.apt: Makefile
 
 $(BUILD)/.apt-firmware: Makefile
 	$(call apt,$(APT_FIRMWARE))
+	@touch $@
+
+$(BUILD)/.apt-fuzz: Makefile
+	$(call apt,$(APT_BASE) clang libclang-rt-dev)
 	@touch $@
 
 $(BUILD)/.apt-test: Makefile

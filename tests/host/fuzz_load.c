@@ -163,7 +163,7 @@ static double work(const hog_t *h) {
         const hog_conv_t *c = (const void *)op;
         const hog_pool_t *p = (const void *)op;
         double n = h->arena_size;
-        if (op->code == HOG_CONV || op->code == HOG_DEPTHWISE) {
+        if (op->code == HOG_CONV || op->code == HOG_DEPTHWISE || op->code == HOG_CONV16) {
             n = (double)c->batch * c->out_h * c->out_w * c->out_c * c->k_h * c->k_w * (c->in_c / c->groups);
         } else if (op->code == HOG_AVERAGE_POOL || op->code == HOG_MAX_POOL) {
             n = (double)p->batch * p->out_h * p->out_w * p->channels * p->k_h * p->k_w;

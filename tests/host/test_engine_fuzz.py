@@ -12,28 +12,23 @@ import re
 import subprocess
 from pathlib import Path
 
-import hypothesis
+import numpy as np
 import pytest
 
-import operators_flow  # noqa: F401  (adds to OPERATORS)
-import operators_more  # noqa: F401  (adds to OPERATORS)
-import operators_recurrent  # noqa: F401
+import fuzz
+import hognose
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.errors import UserError
-from operators import OPERATORS, cases
+from test_model import assert_agree, reads_unwritten, verdict, work
 
-ROOT = Path(__file__).parents[2]
-ENGINE = ROOT / "native_module" / "engine"
+CORPUS = Path(__file__).parent / "corpus"
 MUTATIONS = int(os.environ.get("HOGNOSE_MUTATIONS", "50000"))
-SANITIZERS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=fuzz.BUILDS)
+def program(request, tmp_path_factory: pytest.TempPathFactory) -> Path:
     exe = tmp_path_factory.mktemp("fuzz") / "fuzz_load"
-    sources = [ROOT / "tests/host/fuzz_load.c", *ENGINE.glob("*.c"), *ENGINE.glob("kernels/*.c")]
-    flags = ["-std=c99", "-g", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{ENGINE}"]
-    subprocess.run(["gcc", *flags, *SANITIZERS, *map(str, sources), "-o", str(exe)], check=True)
+    flags = [*fuzz.FLAGS, "-O1", *fuzz.BUILDS[request.param], *fuzz.SANITIZERS]
+    subprocess.run(["gcc", *flags, *fuzz.sources(), "-o", str(exe)], check=True)
     return exe
 
 
@@ -42,29 +37,17 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A few small models of every operator and type."""
     folder = tmp_path_factory.mktemp("seeds")
     files: list[Path] = []
-
-    def collect(name: str, dtype: str) -> None:
-        @hypothesis.settings(max_examples=5, derandomize=True, phases=[hypothesis.Phase.generate])
-        @hypothesis.given(cases(name, dtype))
-        def write(case) -> None:
-            try:
-                hog = compile_tflite(case.tflite).hog
-            except UserError:  # an operator that the compiler does not have
-                return
-            files.append(folder / f"{len(files):03}_{name}_{dtype}.hog")
+    for name, tflite in fuzz.models():
+        hog = fuzz.packed(tflite)
+        if hog:
+            files.append(folder / f"{name}.hog")
             files[-1].write_bytes(hog)
-
-        write()
-
-    for name, dtype in sorted(OPERATORS):
-        collect(name, dtype)
     assert len(files) > 100
     return files
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_mutations(program: Path, seeds: list[Path], seed: int) -> None:
-    command = [str(program), str(MUTATIONS), str(seed), *map(str, seeds)]
+def test_mutations(program: Path, seeds: list[Path]) -> None:
+    command = [str(program), str(MUTATIONS), "1", *map(str, seeds)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr[-4000:]
     counts = re.match(r"(\d+) mutations of \d+ files: (\d+) loaded, (\d+) ran", done.stdout)
@@ -86,3 +69,51 @@ def test_reference_models(program: Path, models: Path, tmp_path: Path, model: st
         [str(program), "2000", "3", str(path)], capture_output=True, text=True, errors="replace"
     )
     assert done.returncode == 0, done.stderr[-4000:]
+
+
+def kept() -> list[Path]:
+    files = sorted(CORPUS.glob("*.hog"))
+    assert files
+    return files
+
+
+def test_kept_files(program: Path) -> None:
+    """What fuzzing found once, and files that reach most of the engine between them."""
+    files = kept()
+    done = subprocess.run(
+        [str(program), "replay", *map(str, files)], capture_output=True, text=True, errors="replace"
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    verdicts = done.stdout.splitlines()
+    assert len(verdicts) == len(files)
+    for path, said in zip(files, verdicts, strict=True):
+        for engine in ("native", "reference"):
+            found = verdict(path.read_bytes(), engine, bytearray(1 << 18))
+            assert ("loaded" if isinstance(found, hognose.Model) else found.split(": ")[-1]) in said, path
+
+
+def test_kept_files_give_the_same_bytes() -> None:
+    ran = 0
+    for path in kept():
+        arenas = bytearray(1 << 18), bytearray(1 << 18)
+        native, other = (
+            verdict(path.read_bytes(), *pair) for pair in zip(("native", "reference"), arenas, strict=True)
+        )
+        if isinstance(native, str) or isinstance(other, str):
+            assert native == other, path
+        elif work(other) < 1_000_000:
+            chance = np.random.default_rng(0)
+            inputs = [chance.bytes(t.nbytes()) for t in native._inputs]
+            if not reads_unwritten(other, inputs):
+                assert_agree(native, other, inputs)
+                ran += 1
+    assert ran
+
+
+def test_damaged_tflite_files() -> None:
+    """The reader, briefly; `make fuzz` does more."""
+    chance = np.random.default_rng(1)
+    seeds = [tflite for _, tflite in fuzz.models(1)]
+    outcomes = [fuzz.read_damaged(fuzz.mutant(t, chance)) for t in seeds * 4]
+    assert set(outcomes) == {"packed", "refused"}
+    assert outcomes.count("packed") > len(outcomes) // 20

@@ -120,6 +120,8 @@ def _on_cpython(
         model = hognose.Model(hog, engine=engine)
     except (ImportError, RuntimeError) as e:
         raise UserError(f"the {engine} engine is not there: {e}") from e
+    except MemoryError as e:
+        raise UserError(str(e)) from e
     sink = io.BytesIO()
     device_run.run(model, mode, sequence, io.BytesIO(source), sink, done)
     return sink.getvalue()

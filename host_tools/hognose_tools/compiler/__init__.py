@@ -8,6 +8,8 @@ reader (flatbuffer ▶ graph) ▶ passes ▶ lower (graph ▶ records) ▶ block
 from dataclasses import dataclass
 from typing import Any
 
+from hognose.model import _find_engine
+
 from ..errors import UserError
 from . import blocks, dead
 from .graph import Graph
@@ -64,7 +66,17 @@ def compile_graph(
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
+    _check(hog)
     return Compiled(hog, graph, low, arena_size, bound, removed)
+
+
+def _check(hog: bytes) -> None:
+    """What an engine would refuse on the board is said here."""
+    engine, _ = _find_engine(None, memoryview(hog))
+    try:
+        engine.load(memoryview(hog), bytearray(engine.STATE_SIZE))
+    except ValueError as e:
+        raise UserError(f"the engine refuses what the model becomes ({e}): damaged model") from e
 
 
 def carry_tflite(

@@ -61,7 +61,7 @@ def disassemble(data: bytes) -> HogFile:
         return _carried(data)
     try:
         hognose.Model(data)
-    except ValueError as e:
+    except (ValueError, MemoryError) as e:
         raise UserError(str(e)) from e
     sections = {}
     (count,) = struct.unpack_from("<H", data, 6)

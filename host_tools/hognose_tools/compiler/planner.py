@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ALIGN = 4
-_TRIES = 400  # orders tried when the first ones miss the lower bound; a few ms each at the most
+_TRIES = 400  # orders tried when the first ones miss the lower bound
+_LOOKS = 2_000_000  # at another buffer, in all of these: a second or two
 
 
 @dataclass(eq=False)
@@ -95,7 +96,8 @@ def _search(
             return best, best_order
     chance = random.Random(0)  # the same plan every time
     order = list(best_order)
-    for _ in range(_TRIES):
+    looks = 1 + sum(map(len, neighbours.values()))
+    for _ in range(min(_TRIES, _LOOKS // looks)):
         size = _place(order, neighbours, inplace)
         if size < best:
             best, best_order = size, list(order)
@@ -115,21 +117,22 @@ def _place(order: Iterable[Buffer], neighbours: dict[int, list[Buffer]], inplace
     size = 0
     for b in order:
         others = [c for c in neighbours[id(b)] if id(c) in placed]
-        b.offset = min(
-            at
-            for at in {0, *(c.end for c in others), *(c.offset for c in others)}
-            if _fits(b, at, others, inplace)
-        )
+        b.offset = _lowest(b, sorted(others, key=lambda c: c.offset), inplace)
         placed.add(id(b))
         size = max(size, b.end)
     return size
 
 
-def _fits(b: Buffer, at: int, others: list[Buffer], inplace: Pairs) -> bool:
-    end = at + b.rounded
-    return all(
-        end <= c.offset
-        or c.end <= at
-        or (c.offset == at and ((id(b), id(c)) in inplace or (id(c), id(b)) in inplace))
-        for c in others
-    )
+def _lowest(b: Buffer, others: list[Buffer], inplace: Pairs) -> int:
+    """The lowest place of `b` beside `others`, which are in the order of their offsets."""
+    at = end = 0  # where b fits so far; the end of all that lies before
+    for c in others:
+        if at + b.rounded <= c.offset:
+            break
+        shares = (id(b), id(c)) in inplace or (id(c), id(b)) in inplace
+        if shares and at <= c.offset and end <= c.offset:
+            at = c.offset
+        elif c.end > at and not (shares and at == c.offset):
+            at = max(end, c.end)
+        end = max(end, c.end)
+    return at

@@ -4,6 +4,7 @@
 
 import re
 import struct
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -40,8 +41,12 @@ NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8
 
 # A 32-bit offset reaches no further; more is a damaged or hostile file.
 MAX_ELEMENTS = 2**31 - 1
-# Subgraphs of a damaged file may be one and the same, many times over.
-MAX_TENSORS = 2**17
+# Parts of a damaged file may be one and the same, many times over. What all of them may cost, by the time
+# that each takes to read; a file without repetition is far below it.
+_COST, _COST_A_BYTE = 1 << 23, 16
+_COST_OF_A_TABLE, _COST_OF_AN_INTEGER = 1000, 10
+# The planner's time grows with the square.
+MAX_OPERATORS = 2048
 # What flatbuffers' and NumPy's readers raise on offsets that lead nowhere.
 DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError)
 
@@ -57,33 +62,65 @@ def read_tflite(data: bytes, name: str = "") -> Graph:
         raise UserError(f"damaged .tflite file ({detail}); export the model again") from e
 
 
+@dataclass
+class _File:
+    """The flatbuffer, and how much more of it may be read."""
+
+    model: Any
+    left: int
+
+    def spend(self, cost: int) -> None:
+        self.left -= cost
+        if self.left < 0:
+            raise ValueError("the same parts repeated without end")
+
+    def array(self, vector: Any) -> np.ndarray:
+        """A vector, empty where it is absent (flatbuffers' reader gives 0 then)."""
+        found = vector if isinstance(vector, np.ndarray) else np.array([], np.uint8)
+        self.spend(len(found))
+        return found
+
+    def ints(self, vector: Any) -> list[int]:
+        found = self.array(vector)
+        self.spend(len(found) * _COST_OF_AN_INTEGER)
+        return [int(v) for v in found]
+
+    def text(self, string: bytes | None) -> str:
+        self.spend(len(string or b""))
+        return (string or b"").decode("utf-8", "replace")
+
+
 def _read(data: bytes, name: str) -> Graph:
     model = tflite.Model.GetRootAs(data, 0)
     if model.Version() != 3:
         raise UserError(f"version {model.Version()} of .tflite is unknown (3 is)")
+    file = _File(model, _COST + _COST_A_BYTE * len(data))
     subgraphs: list[Graph] = []
+    first = 0
     for i in range(model.SubgraphsLength()):
-        first = sum(len(g.tensors) for g in subgraphs)
-        if first > MAX_TENSORS:
-            raise UserError(f"the model's subgraphs have more than {MAX_TENSORS} tensors; make it smaller")
-        subgraphs.append(_subgraph(model, model.Subgraphs(i), name, first))
+        subgraphs.append(_subgraph(file, model.Subgraphs(i), name, first))
         subgraphs[i].subgraphs = subgraphs
+        first += len(subgraphs[i].tensors)
     return subgraphs[0]
 
 
-def _subgraph(model: Any, subgraph: Any, name: str, first: int) -> Graph:
+def _subgraph(file: _File, subgraph: Any, name: str, first: int) -> Graph:
     """`first`: the number of its first tensor, for numbers that are the file's own."""
-    tensors = [_tensor(model, subgraph.Tensors(i), first + i) for i in range(subgraph.TensorsLength())]
-    operators = [
-        _operator(model, subgraph.Operators(i), i, tensors) for i in range(subgraph.OperatorsLength())
-    ]
-    operators = [o for o in operators if not _is_decoded(o)]
-    inputs = [_at(tensors, i) for i in _ints(subgraph.InputsAsNumpy())]
-    outputs = [_at(tensors, i) for i in _ints(subgraph.OutputsAsNumpy())]
+    count = subgraph.OperatorsLength()
+    if count > MAX_OPERATORS:
+        raise UserError(
+            f"{count} operators are too many, {MAX_OPERATORS} is the limit: make the model smaller"
+        )
+    file.spend((1 + subgraph.TensorsLength() + count) * _COST_OF_A_TABLE)
+    tensors = [_tensor(file, subgraph.Tensors(i), first + i) for i in range(subgraph.TensorsLength())]
+    operators = [_operator(file, subgraph.Operators(i), i, tensors) for i in range(count)]
+    operators = [o for o in operators if not _is_decoded(file, o)]
+    inputs = [_at(tensors, i) for i in file.ints(subgraph.InputsAsNumpy())]
+    outputs = [_at(tensors, i) for i in file.ints(subgraph.OutputsAsNumpy())]
     return Graph(name, tensors, operators, inputs, outputs)
 
 
-def _is_decoded(op: Operator) -> bool:
+def _is_decoded(file: _File, op: Operator) -> bool:
     """Whether `op` only stood before compressed constants: its outputs have their data then."""
     if op.kind != decode.KIND:
         return False
@@ -92,13 +129,9 @@ def _is_decoded(op: Operator) -> bool:
     for encoded, ancillary, t in zip(op.inputs[::2], op.inputs[1::2], op.outputs, strict=True):
         if encoded is None or encoded.data is None or ancillary is None or ancillary.data is None:
             raise ValueError(f"operator {op.index} decodes what is not constant")
+        file.spend(t.size)
         t.data = decode.decode(encoded.data.tobytes(), ancillary.data.tobytes(), t)
     return True
-
-
-def _ints(vector: Any) -> list[int]:
-    """A flatbuffer vector's integers (the reader gives 0 for one that is absent)."""
-    return [int(v) for v in vector] if isinstance(vector, np.ndarray) else []
 
 
 def _at(tensors: list[Tensor], index: int) -> Tensor:
@@ -107,33 +140,31 @@ def _at(tensors: list[Tensor], index: int) -> Tensor:
     return tensors[index]
 
 
-def _tensor(model: Any, t: Any, index: int) -> Tensor:
-    shape = tuple(_ints(t.ShapeAsNumpy()))
+def _tensor(file: _File, t: Any, index: int) -> Tensor:
+    shape = tuple(file.ints(t.ShapeAsNumpy()))
     if any(d < 0 for d in shape) or prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"tensor {index} has the shape {shape}")
     dtype = DTYPES.get(t.Type(), f"type {t.Type()}")
     q = t.Quantization()
-    scales = q.ScaleAsNumpy() if q else None
-    zeros = q.ZeroPointAsNumpy() if q else None
-    scales = np.array(scales if isinstance(scales, np.ndarray) else [], np.float32)
-    zeros = np.array(zeros if isinstance(zeros, np.ndarray) else [], np.int64)
+    scales = file.array(q.ScaleAsNumpy() if q else None).astype(np.float32)
+    zeros = file.array(q.ZeroPointAsNumpy() if q else None).astype(np.int64)
     if len(zeros) != len(scales):  # some writers leave the zero points out where all are 0
         zeros = np.resize(zeros, len(scales)) if len(zeros) else np.zeros(len(scales), np.int64)
     if len(zeros) and not -(2**31) <= zeros.min() <= zeros.max() < 2**31:
         raise ValueError(f"tensor {index} has a zero point beyond 32 bits")
-    name = (t.Name() or b"").decode("utf-8", "replace")
+    name = file.text(t.Name())
     axis = int(q.QuantizedDimension()) if q else 0
-    data = _data(model, t, index, shape, dtype)
+    data = _data(file, t, index, shape, dtype)
     if dtype == "int4" and data is not None:
         dtype = "int8"  # TFLM computes with int4 as with int8
     return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()))
 
 
-def _data(model: Any, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
-    if not 0 <= t.Buffer() < model.BuffersLength():
-        raise IndexError(f"buffer {t.Buffer()} of {model.BuffersLength()}")
-    raw = model.Buffers(t.Buffer()).DataAsNumpy()
-    if not isinstance(raw, np.ndarray) or len(raw) == 0:
+def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
+    if not 0 <= t.Buffer() < file.model.BuffersLength():
+        raise IndexError(f"buffer {t.Buffer()} of {file.model.BuffersLength()}")
+    raw = file.array(file.model.Buffers(t.Buffer()).DataAsNumpy())
+    if not len(raw):
         return None
     if dtype == "int4":  # two to a byte, the low nibble first
         if len(raw) != (prod(shape) + 1) // 2:
@@ -147,17 +178,17 @@ def _data(model: Any, t: Any, index: int, shape: tuple[int, ...], dtype: str) ->
     return np.frombuffer(raw.tobytes(), np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
 
-def _operator(model: Any, o: Any, index: int, tensors: list[Tensor]) -> Operator:
-    if not 0 <= o.OpcodeIndex() < model.OperatorCodesLength():
-        raise IndexError(f"operator code {o.OpcodeIndex()} of {model.OperatorCodesLength()}")
-    code = model.OperatorCodes(o.OpcodeIndex())
+def _operator(file: _File, o: Any, index: int, tensors: list[Tensor]) -> Operator:
+    if not 0 <= o.OpcodeIndex() < file.model.OperatorCodesLength():
+        raise IndexError(f"operator code {o.OpcodeIndex()} of {file.model.OperatorCodesLength()}")
+    code = file.model.OperatorCodes(o.OpcodeIndex())
     number = builtin_code(code)
     kind = KINDS.get(number, f"number {number}")
     if kind == "CUSTOM":
-        kind = "custom " + (code.CustomCode() or b"?").decode("utf-8", "replace")
-    inputs = [None if i == -1 else _at(tensors, i) for i in _ints(o.InputsAsNumpy())]
-    outputs = [_at(tensors, i) for i in _ints(o.OutputsAsNumpy())]
-    return Operator(index, kind, code.Version(), inputs, outputs, _options(o))
+        kind = "custom " + (file.text(code.CustomCode()) or "?")
+    inputs = [None if i == -1 else _at(tensors, i) for i in file.ints(o.InputsAsNumpy())]
+    outputs = [_at(tensors, i) for i in file.ints(o.OutputsAsNumpy())]
+    return Operator(index, kind, code.Version(), inputs, outputs, _options(file, o))
 
 
 def builtin_code(code: Any) -> int:
@@ -168,7 +199,7 @@ def builtin_code(code: Any) -> int:
     return max(new, code.DeprecatedBuiltinCode())
 
 
-def _options(o: Any) -> dict[str, Any]:
+def _options(file: _File, o: Any) -> dict[str, Any]:
     """All builtin options by their schema names: integers, floats, and vectors as lists."""
     table = o.BuiltinOptions()
     cls = getattr(tflite, OPTIONS.get(o.BuiltinOptionsType(), ""), None)
@@ -180,7 +211,7 @@ def _options(o: Any) -> dict[str, Any]:
     values = {}
     for method in methods:
         if method + "AsNumpy" in methods:
-            values[_snake(method)] = _ints(getattr(options, method + "AsNumpy")())
+            values[_snake(method)] = file.ints(getattr(options, method + "AsNumpy")())
         elif not method.endswith(("AsNumpy", "Length", "IsNone", "BufferHasIdentifier")):
             values[_snake(method)] = getattr(options, method)()
     return values

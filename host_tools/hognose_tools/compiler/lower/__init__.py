@@ -20,7 +20,7 @@ from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, type
 
 __all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
-
+MAX_PORTS = 64  # inputs, and as many outputs, that an engine takes
 # What is raised where an option, an input or a shape is not there that every real model has.
 NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -29,6 +29,9 @@ NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeEr
 def lower(graph: Graph) -> Lowered:
     """All operators of `graph` as steps; what cannot be is listed in `problems`, all of it."""
     low = Lowered(graph)
+    for what, count in (("inputs", len(graph.inputs)), ("outputs", len(graph.outputs))):
+        if not 1 <= count <= MAX_PORTS:
+            low.problems[f"a model has 1 to {MAX_PORTS} {what}"] = [str(count)]
     for t in (*graph.inputs, *graph.outputs):
         if t.dtype not in TYPECODE:
             low.problems.setdefault(f"{t.dtype} inputs and outputs: {ASK_TYPE}", []).append(t.label)
