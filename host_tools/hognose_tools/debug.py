@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import board, debug_page, files, layers, samples
-from .compiler import Compiled, carry_tflite, compile_graph, compile_tflite
+from .compiler import Compiled, carry_tflite, compile_graph
 from .compiler.disassemble import disassemble
 from .compiler.floating import dequantized, is_quantized, to_float
 from .compiler.graph import Graph, Tensor
@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     if args.samples is not None and args.samples < 1:
         raise UserError("--samples must be at least 1")
     tflite = files.read(args.model)
-    compiled = None if args.engine == "tflm" else compile_tflite(tflite)
+    compiled = None if args.engine == "tflm" else compile_graph(read_tflite(tflite), whole=True)
     ports = disassemble(compiled.hog if compiled else carry_tflite(tflite)).inputs
     if args.input:
         given = [a[: args.samples] for a in samples.load(args.input, ports)]
@@ -180,7 +180,7 @@ def _compare_with_float(
         _check_float(graph, other, partner)
     other = to_float(other)  # of a float model with int8 weights the weights
     try:
-        compiled = compile_graph(other)
+        compiled = compile_graph(other, whole=True)
     except UserError as e:
         if floats is not None:
             raise

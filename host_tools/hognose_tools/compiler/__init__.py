@@ -51,11 +51,18 @@ def compile_tflite(
 
 
 def compile_graph(
-    graph: Graph, labels: list[str] | None = None, meta: dict[str, Any] | None = None
+    graph: Graph,
+    labels: list[str] | None = None,
+    meta: dict[str, Any] | None = None,
+    *,
+    whole: bool = False,
 ) -> Compiled:
-    """The same for a model that was read already, whose operators it simplifies."""
+    """The same for a model that was read already, whose operators it simplifies.
+
+    `whole`: tensors keep channels that nothing needs.
+    """
     simplify(graph)
-    removed = dead.remove(graph)
+    removed = 0 if whole else dead.remove(graph)
     low = lower(graph)
     if low.problems:
         unknown = any(op.kind not in LOWER for op in graph.operators)
