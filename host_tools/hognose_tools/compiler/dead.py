@@ -29,6 +29,8 @@ class _Layer:
     weights: np.ndarray | None = None  # int64 [out, taps, in]; depthwise [channels, taps, 1]; None: a pool
     bias: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     inside: bool = True  # no window reaches over the border
+    scales: list[tuple[int, int]] = field(default_factory=list)  # multipliers and shifts, by output channel
+    bounds: tuple[int, int] = (-128, 127)  # of the activation
     constants: list[int | None] = field(default_factory=list)  # of the output, by channel
     keep: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))  # channels of the output
 
@@ -67,11 +69,22 @@ def remove(graph: Graph) -> int:
 
 
 def _layer(op: Operator) -> _Layer | None:
+    try:
+        layer = _read(op)
+        if layer:
+            bounds = clamp(op, "b", activation(op))
+            layer.bounds = int(bounds["min"]), int(bounds["max"])
+        return layer
+    except (Unsupported, KeyError, ValueError, IndexError, OverflowError, ZeroDivisionError):
+        return None  # lowering will say what is wrong with it
+
+
+def _read(op: Operator) -> _Layer | None:
     tensors = [*op.inputs[:1], *op.outputs]
     if any(t is None or t.dtype != "int8" or len(t.scales) != 1 or len(t.shape) != 4 for t in tensors):
         return None
     if op.kind in _POOLS:
-        return _Layer(op)
+        return _Layer(op) if tensors[0].shape[3] == tensors[1].shape[3] else None  # type: ignore[union-attr]
     if op.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         return None
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
@@ -86,10 +99,8 @@ def _layer(op: Operator) -> _Layer | None:
         return None  # several groups, several outputs a channel, or damaged
     if y.shape[3] != (channels if depthwise else w.shape[0]) or len(w.scales) not in (1, y.shape[3]):
         return None
-    try:
-        sides = [window.window(op, s, x.shape[a], y.shape[a], w.shape[a]) for s, a in (("h", 1), ("w", 2))]
-    except (Unsupported, KeyError):
-        return None
+    sides = [window.window(op, s, x.shape[a], y.shape[a], w.shape[a]) for s, a in (("h", 1), ("w", 2))]
+    scales = [fx.quantize_multiplier(float(x.scale) * float(s) / float(y.scale)) for s in w.scales]
     weights = w.data.astype(np.int64)
     weights = (
         weights.reshape(-1, channels).T[:, :, None]
@@ -97,7 +108,8 @@ def _layer(op: Operator) -> _Layer | None:
         else weights.reshape(y.shape[3], -1, channels)
     )
     bias = np.zeros(y.shape[3], np.int64) if b is None else b.data.astype(np.int64).reshape(-1)
-    return _Layer(op, weights, bias, all(side.inside for side in sides))
+    scales = scales * y.shape[3] if len(scales) == 1 else scales
+    return _Layer(op, weights, bias, all(side.inside for side in sides), scales)
 
 
 def _foldable(layer: _Layer, before: _Layer | None) -> np.ndarray:
@@ -112,11 +124,8 @@ def _constants(layer: _Layer, before: _Layer | None) -> list[int | None]:
     channels = layer.y.shape[3]
     known = _foldable(layer, before)
     given = before.constants if before else [None] * layer.x.shape[3]
-    bounds = clamp(layer.op, "b", activation(layer.op))
     if layer.weights is None:
-        limits = int(bounds["min"]), int(bounds["max"])
-        values = [c if before else None for c in given]
-        return [None if c is None else max(limits[0], min(limits[1], c)) for c in values]
+        return [None if c is None else _clamp(layer, c) for c in given]
     offsets = np.array([0 if c is None else c - layer.x.zero_point for c in given], np.int64)
     sums = layer.weights.sum(axis=1)  # [out, in] or [channels, 1]
     reads = layer.weights.any(axis=1)
@@ -124,19 +133,15 @@ def _constants(layer: _Layer, before: _Layer | None) -> list[int | None]:
         known, offsets = known[:, None], offsets[:, None]
     constant = ~(reads & ~known).any(axis=1)
     total = layer.bias + (sums * np.where(known, offsets, 0)).sum(axis=1)
-    w = layer.op.inputs[1]
-    assert w is not None
-    pairs = [fx.quantize_multiplier(float(layer.x.scale) * float(s) / float(layer.y.scale)) for s in w.scales]
-    pairs = pairs * channels if len(pairs) == 1 else pairs
-    return [
-        _finish(int(total[c]), *pairs[c], layer.y.zero_point, bounds) if constant[c] else None
-        for c in range(channels)
+    scaled = [
+        fx.mbqm(fx.wrap32(int(n)), *pair) + layer.y.zero_point
+        for n, pair in zip(total, layer.scales, strict=True)
     ]
+    return [_clamp(layer, scaled[c]) if constant[c] else None for c in range(channels)]
 
 
-def _finish(total: int, multiplier: int, shift: int, zero_point: int, bounds: dict) -> int:
-    value = fx.mbqm(fx.wrap32(total), multiplier, shift) + zero_point
-    return max(int(bounds["min"]), min(int(bounds["max"]), value))
+def _clamp(layer: _Layer, value: int) -> int:
+    return max(layer.bounds[0], min(layer.bounds[1], value))
 
 
 def _needed(layer: _Layer, after: _Layer | None) -> np.ndarray:
