@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from hognose_tools import debug, samples
-from hognose_tools.board.pico import MODULE, missing
+from hognose_tools.board.pico import missing, module
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not MODULE.exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 
