@@ -69,6 +69,10 @@ static void scale_dots(const hog_conv_t *op, const int32_t *params, const int8_t
         shift += channel;
     }
     bool offset = HOG_PAIRS <= 1 && hog_has_offset_weights(op); // otherwise hog_dense_pairs has done it
+    uint32_t excess = 0; // of a sum with weights to which 128 is added
+    for (size_t i = 0; offset && i < k; ++i) {
+        excess += (uint32_t)(patch[i] * 128);
+    }
     params += channel; // the biases
     out += channel;
     while (channels != 0) {
@@ -78,7 +82,7 @@ static void scale_dots(const hog_conv_t *op, const int32_t *params, const int8_t
         w += rows * k;
         channels -= rows;
         for (unsigned i = 0; i < rows; ++i) {
-            int32_t acc = hog_add((int32_t)sums[i], *params++);
+            int32_t acc = hog_add((int32_t)(sums[i] - excess), *params++);
             *out++ = hog_clamp_int8(hog_requantize(acc, *multiplier, *shift), &op->clamp);
             if (op->scales > 1) {
                 ++multiplier;

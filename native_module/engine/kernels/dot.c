@@ -15,11 +15,9 @@ HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned row
     const int8_t *w0 = w + k;
     const int8_t *w1 = rows > 1 ? w0 + k : w0; // a row that is missing is another one twice
     uint32_t s0 = 0, s1 = 0;
-    uint32_t sum = 0; // of x
     #if HOG_DOT_ROWS == 2
     do {
         int32_t v = x[i];
-        sum += (uint32_t)v;
         s0 += (uint32_t)(v * WEIGHT(w0[i]));
         s1 += (uint32_t)(v * WEIGHT(w1[i]));
     } while (++i != 0);
@@ -37,10 +35,12 @@ HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned row
             ".macro ROW w, sum\n"
             "    ldr %[a], [\\w, %[i]]\n"
             ".if %c[offset]\n"
-            "    eor %[a], %[a], #0x80808080\n" // no offset is left
-            ".endif\n"
+            "    uxtb16 %[b], %[a], ror #8\n"
+            "    uxtb16 %[a], %[a]\n"
+            ".else\n"
             "    sxtb16 %[b], %[a], ror #8\n"
             "    sxtb16 %[a], %[a]\n"
+            ".endif\n"
             "    smlad \\sum, %[x0], %[a], \\sum\n"
             "    smlad \\sum, %[x1], %[b], \\sum\n"
             ".endm\n"
@@ -68,7 +68,6 @@ HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned row
         #pragma GCC unroll 4
         for (unsigned j = 0; j < 4; ++j) {
             int32_t v = px[j];
-            sum += (uint32_t)v;
             s0 += (uint32_t)(v * WEIGHT(p0[j]));
             s1 += (uint32_t)(v * WEIGHT(p1[j]));
             s2 += (uint32_t)(v * WEIGHT(p2[j]));
@@ -78,17 +77,16 @@ HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned row
     #endif
     for (; i != 0; ++i) {
         int32_t v = x[i];
-        sum += (uint32_t)v;
         s0 += (uint32_t)(v * WEIGHT(w0[i]));
         s1 += (uint32_t)(v * WEIGHT(w1[i]));
         s2 += (uint32_t)(v * WEIGHT(w2[i]));
         s3 += (uint32_t)(v * WEIGHT(w3[i]));
     }
-    sums[2] = s2 - (offset ? 128 * sum : 0);
-    sums[3] = s3 - (offset ? 128 * sum : 0);
+    sums[2] = s2;
+    sums[3] = s3;
     #endif
-    sums[0] = s0 - (offset ? 128 * sum : 0);
-    sums[1] = s1 - (offset ? 128 * sum : 0);
+    sums[0] = s0;
+    sums[1] = s1;
 }
 
 HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums) {

@@ -84,7 +84,8 @@ int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier an
 #define HOG_DOT_ROWS (4)
 #endif
 void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
-void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums); // w has 128 added
+// The same where 128 has been added to w; the sums are those of such weights.
+void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
 
 int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32 cannot hold it
 float hog_exp(float x);
