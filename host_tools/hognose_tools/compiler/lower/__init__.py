@@ -35,6 +35,9 @@ def lower(graph: Graph) -> Lowered:
     for t in (*graph.inputs, *graph.outputs):
         if t.dtype not in TYPECODE:
             low.problems.setdefault(f"{t.dtype} inputs and outputs: {ASK_TYPE}", []).append(t.label)
+        if t.size == 0:
+            shape = list(t.shape)
+            low.problems.setdefault(f"no elements in {shape}: fix each dimension", []).append(t.label)
     if low.problems:
         return low
     for t in graph.inputs:
