@@ -238,7 +238,12 @@ def _fully_connected(d: Draw, name: str) -> Case:
     w, bias, near = _weights(d, x, (units, depth), depth, axis=0)
     if d.weights == d.dtype and d.int(0, 4) == 4:  # weights that the model computes
         w = d.input((units, depth), **d.quantization(0.01))
-        near = (w.scale or 0) * (x.scale or 0) * np.sqrt(depth) * 60
+        product = (w.scale or 0) * (x.scale or 0)
+        near = product * np.sqrt(depth) * 60
+        if bias is not None and product:
+            bias = d.b.const(
+                d.rng.integers(-9999, 9999, units).astype(d.bias), scale=float(np.float32(product))
+            )
     keep = d.flag() if len(lead) > 1 else False
     shape = (*lead, units) if keep else (int(np.prod(lead)), units)
     y = d.output(shape, **d.quantization(near))

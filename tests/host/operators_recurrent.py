@@ -72,8 +72,8 @@ def _lstm(d: Draw, name: str) -> Case:
     def bias(w: Tensor) -> Tensor:
         if not quantized:
             return d.b.const(d.values((units,)))
-        scale = np.float32(x.scale) * np.float32(w.scale)
-        reach = max(1, int(3 / scale))
+        scale = float(np.float32(float(x.scale) * float(w.scale)))
+        reach = max(1, int(min(3 / max(scale, 1e-30), 2**31 - 1)))
         values = d.rng.integers(-reach, reach, units, endpoint=True)
         return d.b.const(values.astype(np.int32 if d.dtype == "int8" else np.int64), scale=scale)
 
