@@ -9,7 +9,7 @@
 #   make qemu     MicroPython for the emulated boards of tests/qemu
 #   make rp2040   MicroPython for the emulated Pico of tests/rp2040
 #   make firmware BOARD=RPI_PICO   MicroPython with our engine for a board; TFLM_DIR=… with TFLite Micro, too
-#   make bench    benchmarks
+#   make bench    benchmarks; LAYERS=1 for the cycles of each operator
 #   make fuzz     damaged files for the engine's loader and for the reader; TIME= seconds or RUNS= each
 #   make lint
 #   make clean    removes what was built (not .venv, not the downloads)
@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 
 bench: $(BUILD)/.extension unix unix-tflm
-	@PYTHONPATH=tests/qemu:tests/unix:tests/host $(PYTHON) tests/bench.py
+	@PYTHONPATH=tests/qemu:tests/unix:tests/host $(PYTHON) tests/bench.py $(if $(LAYERS),--layers)
 
 fuzz: $(BUILD)/.apt-fuzz $(VENV)/.dev $(BUILD)/.extension
 	@for what in loader reader; do $(PYTHON) tests/host/fuzz.py $$what $(if $(RUNS),--runs $(RUNS)) $(if $(TIME),--time $(TIME)) || exit 1; done

@@ -2,6 +2,8 @@
 # Part of hognose: neural networks in MicroPython.
 """`make bench`: counts, never times. Writes its tables into native_module/README.md.
 
+With --layers (`make bench LAYERS=1`): the cycles of each operator, printed and no more.
+
 A table stands between `<!-- NAME -->` and `<!-- /NAME -->`, so that the page shows what a command measured.
 """
 
@@ -18,7 +20,7 @@ import matrix
 
 import qemu
 from hognose_tools import files
-from hognose_tools.bench import bench
+from hognose_tools.bench import bench, table
 from hognose_tools.compiler import Compiled, compile_tflite
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
@@ -179,6 +181,15 @@ def code() -> list[str]:
     ]
 
 
+def layers() -> Iterator[str]:
+    """Cycles of each operator on the emulated Pico."""
+    for path, c in _packed():
+        try:
+            yield table(path.stem, bench(c.hog, "rp2040", layers=True)) + "\n"
+        except UserError as e:
+            yield f"left out: {path.name}: {e}\n"
+
+
 def _packed() -> Iterator[tuple[Path, Compiled]]:
     for path in sorted(MODELS.glob("*.tflite")):
         try:
@@ -191,6 +202,10 @@ def main() -> int:
     if not MODELS.is_dir():
         print(f"no models in {MODELS}: set HOGNOSE_MODELS to a folder of .tflite files", file=sys.stderr)
         return 2
+    if "--layers" in sys.argv[1:]:
+        for text in layers():
+            print(text)
+        return 0
     page = PAGE.read_text()
     for name, rows in {
         "sizes": sizes(),

@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     data = files.read(args.model)
     hog = data if data[:4] == b"HOGN" else compile_tflite(data, name=Path(args.model).stem).hog
     facts = bench(hog, args.on, layers=args.layers)
-    print(json.dumps(facts, indent=2) if args.json else _table(args.model, facts))
+    print(json.dumps(facts, indent=2) if args.json else table(args.model, facts))
     return 0
 
 
@@ -98,7 +98,8 @@ def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, A
     return {k: v for k, v in facts.items() if v is not None}
 
 
-def _table(name: str, facts: dict[str, Any]) -> str:
+def table(name: str, facts: dict[str, Any]) -> str:
+    """What bench() found, for people."""
     unit = "cycles" if "cycles" in facts else "microseconds"
     rate = f" ({facts['cycles_per_mac']} a MAC)" if facts.get("cycles_per_mac") else ""
     lines = [
