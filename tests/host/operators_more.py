@@ -315,8 +315,13 @@ def _slice(d: Draw, name: str) -> Case:
     begin = [d.int(0, n - 1) for n in x.shape]
     size = [d.int(1, n - b) for n, b in zip(x.shape, begin, strict=True)]
     given = [-1 if b + s == n and d.flag() else s for n, b, s in zip(x.shape, begin, size, strict=True)]
+    index = d.of((np.int32, np.int64))
+    start = d.b.const(np.array(begin, index))
+    if d.flag():
+        start = d.input((len(begin),), index.__name__)
+        d.inputs[-1] = (start, np.array(begin, index))
     y = d.output(size, **_same_quantization(x))
-    return _one(d, name, [x, *(d.b.const(np.array(v, np.int32)) for v in (begin, given))], y)
+    return _one(d, name, [x, start, d.b.const(np.array(given, index))], y)
 
 
 @operator("STRIDED_SLICE", "int8 int16 float32 int32 bool")

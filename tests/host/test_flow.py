@@ -148,3 +148,22 @@ def test_tensorflows_own(engine: str) -> None:
         got = np.zeros_like(expected)
         model.invoke(given, got)
         assert_same(got, expected, "output")
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "GRU", "LSTM"])
+def test_keras_recurrent_layers(kind: str) -> None:
+    """Layers that are not unrolled: WHILE, with a step of the input in each turn."""
+    import keras
+    import tensorflow as tf
+
+    def convert(**options: bool) -> bytes:
+        x = keras.Input(batch_shape=(1, 8, 4))
+        layer = getattr(keras.layers, kind)(6, **options)
+        model = keras.Model(x, keras.layers.Dense(3, activation="softmax")(layer(x)))
+        return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+    tflite = convert()
+    for engine in ENGINES:
+        check(Case(tflite, [np.random.default_rng(1).normal(size=(1, 8, 4)).astype(np.float32)]), engine)
+    with pytest.raises(UserError, match="unroll=True"):
+        compile_tflite(convert(return_sequences=True))  # TFLM takes it and gives something else

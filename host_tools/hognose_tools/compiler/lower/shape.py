@@ -11,8 +11,9 @@ from math import prod
 import numpy as np
 
 from ..graph import Operator, Tensor
-from ..records import ITEMSIZE, Loop
+from ..records import ITEMSIZE, Loop, function
 from .core import (
+    LIMITS,
     Const,
     Lowered,
     Unsupported,
@@ -109,13 +110,19 @@ def concatenation(low: Lowered, op: Operator) -> None:
     axis = axis_of(op.options["axis"], len(y.shape))
     if activation(op) is not None:
         raise Unsupported("a fused activation is not supported here: use a layer of its own")
+    alike = all(
+        len(t.shape) == len(y.shape) and _without(t.shape, axis) == _without(y.shape, axis) for t in inputs
+    )
+    if not alike or sum(t.shape[axis] for t in inputs) != y.shape[axis]:
+        raise Unsupported(
+            f"{', '.join(str(list(t.shape)) for t in inputs)} do not make {list(y.shape)}: "
+            "shapes that change while a model runs are not in TFLM (unroll=True), or damaged model"
+        )
     at, strides = 0, contiguous(y.shape)
     for t in inputs:
-        fits(len(t.shape) == len(y.shape) and _without(t.shape, axis) == _without(y.shape, axis), t, y)
         same_numbers(t, y)
         copy(low, op, t, y, t.shape, (0, contiguous(t.shape)), (at * strides[axis], strides))
         at += t.shape[axis]
-    fits(at == y.shape[axis], inputs[0], y)
 
 
 def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
@@ -168,12 +175,47 @@ def slice_(low: Lowered, op: Operator) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
     typecode(x, y)
+    start = op.inputs[1]
+    if start is not None and start.data is None:
+        return _slice_from(low, op, x, start, y)
     begin = integers(op, 1, "begin")
     fits(len(begin) == len(x.shape) == len(y.shape), x, y)
     fits(all(b >= 0 and b + n <= m for b, n, m in zip(begin, y.shape, x.shape, strict=True)), x, y)
     strides = contiguous(x.shape)
     first = sum(b * s for b, s in zip(begin, strides, strict=True))
     copy(low, op, x, y, y.shape, (first, strides), (0, contiguous(y.shape)))
+
+
+def _slice_from(low: Lowered, op: Operator, x: Tensor, start: Tensor, y: Tensor) -> None:
+    """A slice that begins where a tensor says: each axis that is cut gathers neighbours."""
+    sizes, rank = integers(op, 2, "size"), len(x.shape)
+    fits(start.size == len(sizes) == rank == len(y.shape), x, y)
+    fits(all(n in (-1, m) and m <= k for n, m, k in zip(sizes, y.shape, x.shape, strict=True)), x, y)
+    if start.dtype not in ("int32", "int64"):
+        raise Unsupported(f"a begin of type {start.dtype} makes no sense: damaged model")
+    cut = [i for i in range(rank) if y.shape[i] != x.shape[i]]
+    if not cut:
+        return low.alias(x, y)
+    for axis in cut:
+        n = y.shape[axis]
+        shape = (*y.shape[: axis + 1], *x.shape[axis + 1 :])
+        part = y if axis == cut[-1] else replace(y, index=low.new_index(), shape=shape)
+        # The lower word of an int64, too, is an int32.
+        first = shifted(low.place(start), axis * ITEMSIZE[typecode(start)])
+        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+        _gather_rows(low, op, x, _counted(low, op, first, n), part, (outer, x.shape[axis], inner), n)
+        x = part
+
+
+def _counted(low: Lowered, op: Operator, first: View | Const, n: int) -> View | Const:
+    """The int32 values from `first` on."""
+    if n == 1:
+        return first
+    values = low.new_buffer(4 * n)
+    fields = {"in1": Const(np.arange(n, dtype="<i4").tobytes()), "in2": first, "out": values, "loops": 1}
+    fields |= {"function": function("COMBINE", "ADD"), "min": LIMITS["i"][0], "max": LIMITS["i"][1]}
+    low.emit("COMBINE", op, fields, [Loop(n, 1, 0)], kind="i")
+    return values
 
 
 def strided_slice(low: Lowered, op: Operator) -> None:
