@@ -40,5 +40,5 @@ setup(
             # One rounding per operation, as on a board: no fused multiply-add.
             extra_compile_args=["-std=c99", "-O2", "-ffp-contract=off"],
         )
-    ]
+    ],
 )

@@ -27,6 +27,25 @@ def has_offset_weights(op):
     return op[0] == CONV and op[24] != 0 and op[6] == NONE and op[16] == 1 and one_pixel and eights
 
 
+def trail(op):
+    """How many bytes before its input the output of a CONV or DEPTHWISE must begin if they overlap, or None.
+
+    CONV reads a patch, then writes all channels of a pixel; DEPTHWISE reads and writes the rows of a block.
+    """
+    code, scratch, in_c, out_c, batch, _, in_w, out_h, out_w = (op[0], *op[6:14])
+    stride_h, stride_w, pad_h, pad_w, block = op[17], op[18], op[21], op[22], op[24]
+    if scratch == NONE or block == 0 or batch != 1:
+        return None
+    in_row, out_row = in_w * in_c, out_w * out_c
+    if code == DEPTHWISE:
+        rows, lead = block, block * out_row
+    elif block != out_c or out_w * stride_w > in_w + pad_w:
+        return None
+    else:
+        rows, lead = 1, pad_w * in_c + out_w * max(0, out_c - stride_w * in_c)
+    return pad_h * in_row + lead + (out_h - rows) * max(0, out_row - stride_h * in_row)
+
+
 # What follows hog_op_t, before the loops; c is the clamp.
 _FORMATS = {
     CONV: "7I16Hc",
@@ -169,12 +188,12 @@ class CheckedFile:
         ref ^= LIMIT
         return ref + size <= len(self.data) and ref % align == 0
 
-    def _check_tensors(self, in_, in_size, in_align, out, out_size, out_align, in_place=False):
+    def _check_tensors(self, in_, in_size, in_align, out, out_size, out_align, may_overlap=False):
         if not self._in_arena(in_, in_size, in_align):
             raise ValueError("input misplaced")
         if not self._in_arena(out, out_size, out_align):
             raise ValueError("output misplaced")
-        if overlap(in_, in_size, out, out_size) and not (in_place and in_ == out):
+        if overlap(in_, in_size, out, out_size) and not may_overlap:
             raise ValueError(_OVERLAP)
 
     def _check_conv(self, op, loops):
@@ -191,11 +210,9 @@ class CheckedFile:
         in_size = batch * in_h * in_w * in_c * size
         out_size = batch * out_h * out_w * out_c * size
         patch = k_h * k_w * (in_c // groups) * size
-        pixels = (in_c, in_h, in_w, 1, 1, 1, 1, 1, 0, 0) == (
-            (out_c, out_h, out_w, k_h, k_w, groups, stride_h, stride_w, pad_h, pad_w)
-        )
-        in_place = code == CONV and scratch != NONE and block == out_c and pixels
-        self._check_tensors(in_, in_size, size, out, out_size, size, in_place)
+        lead = trail(op)
+        trails = lead is not None and in_ - out >= lead
+        self._check_tensors(in_, in_size, size, out, out_size, size, trails)
         offset = has_offset_weights(op)
         if not self._in_data(weights, patch * out_c, 4 if offset else size):
             raise ValueError("weights misplaced")
@@ -355,7 +372,7 @@ class CheckedFile:
     def check_elements(self, in_, in_size, out, out_size, count):
         if count == 0:
             raise ValueError("a size is 0")
-        self._check_tensors(in_, count * in_size, in_size, out, count * out_size, out_size, True)
+        self._check_tensors(in_, count * in_size, in_size, out, count * out_size, out_size, in_ == out)
 
     def _check_softmax(self, op, loops):
         kind, in_, out, rows, depth, table, entries = op[1:8]

@@ -27,6 +27,7 @@ from .reference_check import (
     SOFTMAX,
     TANH,
     has_offset_weights,
+    overlap,
     places,
 )
 from .reference_math import (
@@ -94,7 +95,8 @@ def _conv(data, arena, op, loops):
     k = k_h * k_w * depth
     block = max(4, _BLOCK // k)
     source, start = arena, in_
-    if in_ == out:  # a block of channels would overwrite what the next one reads
+    if overlap(in_, batch * in_h * in_w * in_c * size, out, batch * out_h * out_w * out_c * size):
+        # A block of channels would overwrite what the next one reads.
         source, start = bytes(arena[in_ : in_ + batch * in_h * in_w * in_c * size]), 0
     gather = _gatherer(source, op)
     scale = _scaler(data, op)

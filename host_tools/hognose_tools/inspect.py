@@ -11,6 +11,7 @@ from typing import Any
 from . import files
 from .compiler import Compiled, compile_tflite
 from .compiler.disassemble import HogFile, disassemble
+from .compiler.lower import Step, View
 from .compiler.records import TYPECODE
 from .samples import Port
 
@@ -38,6 +39,7 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
             layer["operator"] = step.operator.kind
             layer["output_shape"] = list(step.tensor.shape)
             layer["layer"] = step.tensor.name
+            layer["in_place"] = _overwrites(step)
     return {
         "format": "tflite" if compiled else "hog",
         "name": hog.meta.get("name", ""),
@@ -54,6 +56,14 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
         "meta": _user_meta(hog),
         "layers": layers,
     }
+
+
+def _overwrites(step: Step) -> bool:
+    """Whether the output lies where an input, or some of it, was."""
+    buffers = {k: v.buffer for k, v in step.fields.items() if isinstance(v, View)}
+    out = buffers.pop("out", None)
+    inputs = [b for k, b in buffers.items() if k in ("in", "in1", "in2")]
+    return out is not None and any(b.offset < out.end and out.offset < b.end for b in inputs)
 
 
 def _plan(compiled: Compiled | None) -> dict[str, Any]:
@@ -106,5 +116,6 @@ def _table(facts: dict[str, Any]) -> str:
         lines.append(
             f"{layer['index']:3} {layer.get('operator', layer['name']):18}{shape:18}{layer['type']:>8}"
             f"{layer['macs']:12,}{layer['weights']:9,}{layer['output']:9,}"
+            + (" in place" if layer.get("in_place") else "")
         )
     return "\n".join(lines)

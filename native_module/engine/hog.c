@@ -189,6 +189,12 @@ static bool window_fits(uint32_t out, uint32_t stride, uint32_t taps, uint32_t d
     return (uint64_t)(out - 1) * stride + (uint64_t)(taps - 1) * dilation < LIMIT;
 }
 
+// How much more `out` is than `stride` times `in`.
+static uint32_t growth(uint32_t out, uint32_t stride, uint32_t in) {
+    in = times(in, stride);
+    return out > in ? out - in : 0;
+}
+
 // Every patch lies in the input as it is.
 static bool is_contiguous(const hog_conv_t *c) {
     if (c->pad_h != 0 || c->pad_w != 0) {
@@ -255,11 +261,25 @@ static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights
     return E_OK;
 }
 
-// Whether each output pixel takes the place of the only input pixel that it depends on, which scratch then holds.
-static bool replaces_pixels(const hog_conv_t *c) {
-    return c->op.code == HOG_CONV && c->scratch != HOG_NONE && c->block == c->out_c && c->groups == 1
-           && c->in_c == c->out_c && c->in_h == c->out_h && c->in_w == c->out_w && c->k_h * c->k_w == 1
-           && c->stride_h * c->stride_w == 1 && (c->pad_h | c->pad_w) == 0;
+// Whether the output lies so far before the input that it overwrites only what nothing needs any more. CONV reads a
+// patch, and then writes all channels of a pixel; DEPTHWISE reads and writes the rows of a block. The last place
+// written is the furthest ahead of what is still to be read at the first row or, where rows grow, at the last.
+static bool trails_input(const hog_conv_t *c) {
+    uint32_t in_row = c->in_w * c->in_c, out_row = c->out_w * c->out_c, rows = 1;
+    if (c->scratch == HOG_NONE || c->block == 0 || c->batch != 1 || c->in < c->out) {
+        return false;
+    }
+    uint64_t lead = times(c->pad_h, in_row);
+    if (c->op.code == HOG_DEPTHWISE) {
+        rows = c->block;
+        lead += times(rows, out_row);
+    } else if (c->block != c->out_c || (uint32_t)c->out_w * c->stride_w > (uint32_t)c->in_w + c->pad_w) {
+        return false;
+    } else {
+        lead += times(c->pad_w, c->in_c) + (uint64_t)times(c->out_w, growth(c->out_c, c->stride_w, c->in_c));
+    }
+    lead += times(c->out_h - rows, growth(out_row, c->stride_h, in_row));
+    return c->in - c->out >= lead;
 }
 
 static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
@@ -276,8 +296,8 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     }
     tensor_t in = image(c->in, c->batch, c->in_h, c->in_w, c->in_c, size);
     tensor_t out = image(c->out, c->batch, c->out_h, c->out_w, c->out_c, size);
-    error_t error = check_tensors(h, &in, &out, replaces_pixels(c));
-    if (error) {
+    error_t error = check_tensors(h, &in, &out, false);
+    if (error && !(error == E_OVERLAP && trails_input(c))) {
         return error;
     }
     tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);

@@ -39,22 +39,23 @@ class Buffer:
         return self.offset + self.rounded
 
 
-# (input, output) of an operator that works in place: they may share their first byte.
-Pairs = set[tuple[int, int]]
+# (input, output) of an operator that works in place: the output may lie so many bytes before its input.
+Pairs = dict[tuple[int, int], int]
 
 
 def lower_bound(buffers: list[Buffer], inplace: Pairs) -> int:
     """The largest sum of buffers alive at one operator, in bytes: no plan can be smaller.
 
-    Where an operator works in place, its output takes the room of the largest input that it may.
+    Where an operator works in place, its output takes the room of that input of which it saves the most.
     """
     bound = 0
     for step in {b.first for b in buffers}:
         alive = {id(b): b.rounded for b in buffers if b.first <= step <= b.last}
         shared: dict[int, int] = {}
-        for source, result in inplace:
+        for (source, result), lead in inplace.items():
             if source in alive and result in alive:
-                shared[result] = max(shared.get(result, 0), min(alive[source], alive[result]))
+                saved = min(alive[source], alive[result] - lead)
+                shared[result] = max(shared.get(result, 0), saved)
         bound = max(bound, sum(alive.values()) - sum(shared.values()))
     return bound
 
@@ -125,14 +126,24 @@ def _place(order: Iterable[Buffer], neighbours: dict[int, list[Buffer]], inplace
 
 def _lowest(b: Buffer, others: list[Buffer], inplace: Pairs) -> int:
     """The lowest place of `b` beside `others`, which are in the order of their offsets."""
-    at = end = 0  # where b fits so far; the end of all that lies before
+    at = 0  # where b fits so far
     for c in others:
         if at + b.rounded <= c.offset:
             break
-        shares = (id(b), id(c)) in inplace or (id(c), id(b)) in inplace
-        if shares and at <= c.offset and end <= c.offset:
-            at = c.offset
-        elif c.end > at and not (shares and at == c.offset):
-            at = max(end, c.end)
-        end = max(end, c.end)
+        at = max(at, c.end)
+    shared = {id(c): place for c in others if (place := _shared(b, c, inplace)) is not None}
+    for place in sorted(set(shared.values())):
+        apart = (
+            shared.get(id(c)) == place or c.end <= place or place + b.rounded <= c.offset for c in others
+        )
+        if place < at and all(apart):
+            return place
     return at
+
+
+def _shared(b: Buffer, c: Buffer, inplace: Pairs) -> int | None:
+    """Where `b` lies if it shares the place of `c`, which has one."""
+    if (lead := inplace.get((id(c), id(b)))) is not None:
+        return c.offset - lead if c.offset >= lead else None
+    lead = inplace.get((id(b), id(c)))
+    return None if lead is None else c.offset + lead

@@ -4,6 +4,7 @@
 
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 NONE = 0xFFFFFFFF
 IN_DATA = 0x80000000
@@ -183,19 +184,23 @@ def function(record: str, name: str) -> int:
 
 @dataclass
 class Record:
-    """One operator: its fields by name (integers, floats), and its loop nest."""
+    """One operator: its fields by name, and its loop nest."""
 
     name: str
     type: str
-    fields: dict[str, int | float]
+    fields: dict[str, Any]  # integers and floats
     loops: list[Loop] = field(default_factory=list)
+
+    def values(self) -> list[Any]:
+        """The fields in file order."""
+        return [self.fields.get(n, 0) for n in _layout(self.name, self.type)[0]]
 
     def pack(self) -> bytes:
         """The record's bytes. Raises OverflowError where a number does not fit its field."""
         code, _ = RECORDS[self.name]
-        names, form, nest = _layout(self.name, self.type)
+        _, form, nest = _layout(self.name, self.type)
         try:
-            body = struct.pack("<" + form, *(self.fields.get(n, 0) for n in names))
+            body = struct.pack("<" + form, *self.values())
             if nest:
                 body += b"".join(struct.pack("<Iii", v.n, v.a, v.b) for v in self.loops)
             return struct.pack("<BBH", code, ord(self.type), 1 + len(body) // 4) + body

@@ -73,7 +73,7 @@ class Lowered:
     steps: list[Step] = field(default_factory=list)
     places: dict[int, View | Const] = field(default_factory=dict)  # by tensor index
     buffers: list[Buffer] = field(default_factory=list)
-    inplace: Pairs = field(default_factory=set)
+    inplace: Pairs = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)  # what is wrong: where
     handles: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # of variables, by tensor index
     variables: dict[tuple[bytes, bytes], View] = field(default_factory=dict)  # by container and name
@@ -197,7 +197,7 @@ class Lowered:
             _buffer(self.place(t)).touch(len(self.steps))
         index = {id(step): i for i, step in enumerate(self.steps)}
         self.inplace = {
-            (id(source), id(result))
+            (id(source), id(result)): 0
             for step, source, result in self._candidates
             if source is not result and source.last == index[id(step)] == result.first
         }

@@ -218,15 +218,13 @@ def emit_conv(
         "wide": int(kind == "h" and _sums_wide(op)),
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
     }
-    # Pixel for pixel, in place, as far as blocks.fit finds room for a block of all channels.
-    in_place = scratch is not None and in_c == out_c == block and rows.identity and columns.identity
     low.emit(
         "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV",
         op,
         fields,
         kind=kind,
         macs=macs,
-        inplace=[x] if in_place else [],
+        inplace=[x] if block and scratch else [],  # if blocks.fit finds that it can
     )
 
 
