@@ -32,12 +32,12 @@ def trail(op):
 
     CONV reads a patch, then writes all channels of a pixel; DEPTHWISE reads and writes the rows of a block.
     """
-    code, scratch, in_c, out_c, batch, _, in_w, out_h, out_w = (op[0], *op[6:14])
+    scratch, in_c, out_c, batch, _, in_w, out_h, out_w = op[6:14]
     stride_h, stride_w, pad_h, pad_w, block = op[17], op[18], op[21], op[22], op[24]
     if scratch == NONE or block == 0 or batch != 1:
         return None
     in_row, out_row = in_w * in_c, out_w * out_c
-    if code == DEPTHWISE:
+    if op[0] == DEPTHWISE:
         rows, lead = block, block * out_row
     elif block != out_c or out_w * stride_w > in_w + pad_w:
         return None

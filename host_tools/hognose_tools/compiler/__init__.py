@@ -2,7 +2,8 @@
 # Part of hognose: neural networks in MicroPython.
 """From a `.tflite` flatbuffer to a `.hog`, without TensorFlow.
 
-reader (flatbuffer ▶ graph) ▶ passes ▶ lower (graph ▶ records) ▶ blocks ▶ planner (arena) ▶ writer (bytes).
+reader (flatbuffer ▶ graph) ▶ passes ▶ fuse ▶ dead ▶ lower (graph ▶ records) ▶ blocks ▶ planner (arena) ▶
+writer (bytes).
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from hognose.model import _find_engine
 
 from ..errors import UserError
 from . import blocks, dead
+from .fuse import fuse
 from .graph import Graph
 from .lower import LOWER, Lowered, lower
 from .passes import simplify
@@ -59,9 +61,11 @@ def compile_graph(
 ) -> Compiled:
     """The same for a model that was read already, whose operators it simplifies.
 
-    `whole`: tensors keep channels that nothing needs.
+    `whole`: every tensor is computed, with channels that nothing needs.
     """
     simplify(graph)
+    if not whole:
+        fuse(graph)
     removed = 0 if whole else dead.remove(graph)
     low = lower(graph)
     if low.problems:

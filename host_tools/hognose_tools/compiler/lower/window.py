@@ -47,17 +47,23 @@ class Window:
 
 
 def window(op: Operator, axis: str, size: int, out: int, k: int) -> Window:
-    """TFLite's ComputePadding, and the check that the model's output shape is what it gives."""
+    """TFLite's ComputePadding, and the check that the model's output shape is what it gives.
+
+    An option pad_h or pad_w, before and after, is what fuse.py has added to the input.
+    """
     stride = op.options[f"stride_{axis}"]
     dilation = op.options.get(f"dilation_{axis}factor", 1)
     if stride < 1 or dilation < 1 or k < 1:
         raise Unsupported(f"stride {stride}, dilation {dilation}, window {k}: each must be at least 1")
     reach = (k - 1) * dilation + 1
+    before, after = op.options.get(f"pad_{axis}", (0, 0))
+    padded = size + before + after
     same = op.options["padding"] == SAME
-    expected = -(-size // stride) if same else max(0, -(-(size - reach + 1) // stride))
+    expected = -(-padded // stride) if same else max(0, -(-(padded - reach + 1) // stride))
     if out != expected:
         raise Unsupported(f"its output is {out} along {axis}, {expected} was expected: damaged model")
-    return Window(size, out, k, stride, dilation, max(0, (out - 1) * stride + reach - size) // 2)
+    pad = before + max(0, (out - 1) * stride + reach - padded) // 2
+    return Window(size, out, k, stride, dilation, pad)
 
 
 def shape4(t: Tensor) -> tuple[int, int, int, int]:
