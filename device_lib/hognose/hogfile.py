@@ -46,6 +46,7 @@ OPERATORS = (
     "CONV16",
     "CURVE",
     "JUMP",
+    "DETECT",
 )
 # Bytes of an element, by typecode.
 SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}

@@ -8,7 +8,7 @@ The counterpart of combine.c, apply.c and reduce.c of the native engine, loaded 
 import math
 import struct
 
-from . import reference_apply, reference_recurrent, reference_reduce, reference_wide
+from . import reference_apply, reference_detect, reference_recurrent, reference_reduce, reference_wide
 from .hogfile import SIZES
 from .reference_apply import floor
 from .reference_check import JUMP, LIMIT, NONE, check_clamp, check_function, check_multiplier
@@ -33,6 +33,7 @@ FORMATS.update(reference_apply.FORMATS)
 FORMATS.update(reference_reduce.FORMATS)
 FORMATS.update(reference_wide.FORMATS)
 FORMATS.update(reference_recurrent.FORMATS)
+FORMATS.update(reference_detect.FORMATS)
 
 _INF = float("inf")
 _NAN = float("nan")
@@ -263,8 +264,10 @@ CHECKS.update(reference_apply.CHECKS)
 CHECKS.update(reference_reduce.CHECKS)
 CHECKS.update(reference_wide.CHECKS)
 CHECKS.update(reference_recurrent.CHECKS)
+CHECKS.update(reference_detect.CHECKS)
 KERNELS = {COMBINE: _combine}
 KERNELS.update(reference_apply.KERNELS)
 KERNELS.update(reference_reduce.KERNELS)
 KERNELS.update(reference_wide.KERNELS)
 KERNELS.update(reference_recurrent.KERNELS)
+KERNELS.update(reference_detect.KERNELS)

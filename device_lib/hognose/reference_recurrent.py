@@ -27,7 +27,7 @@ SVDF, LSTM = 26, 27
 FORMATS = {SVDF: "11Ic2i2bBb", LSTM: "11IBbHc"}
 
 
-def _check_states(file, tensors):
+def check_states(file, tensors):
     """Input, output, and what stays between runs: (ref, elements, type) of each; they must be apart."""
     places = [(ref, n * SIZES[kind], SIZES[kind]) for ref, n, kind in tensors]
     for i, (ref, size, align) in enumerate(places):
@@ -47,7 +47,7 @@ def _check_svdf(file, op, loops):
     if not (kind == state_kind == "f" or (kind == "b" and state_kind in "bh")):
         raise ValueError("unknown type")
     filters = units * rank
-    _check_states(
+    check_states(
         file,
         (
             (in_, batch * inputs, kind),
@@ -73,7 +73,7 @@ def _check_lstm(file, op, loops):
     if kind not in ("b", "h", "f"):
         raise ValueError("unknown type")
     cell_kind = "f" if kind == "f" else "h"
-    _check_states(
+    check_states(
         file,
         (
             (in_, batch * steps * inputs, kind),

@@ -41,6 +41,7 @@ class Oracle:
         self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in details]
         self.input_dtypes = [np.dtype(d["dtype"]) for d in details]
         self.output_count = outputs
+        self._detections = _detections(self._tflite)
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One inference: raw inputs by index (the model's dtypes and sizes) to raw outputs."""
@@ -50,7 +51,11 @@ class Oracle:
             for i, given in enumerate(inputs):
                 self._interpreter.set_input(self._checked(i, given), i)
             self._interpreter.invoke()
-            return [np.array(self._interpreter.get_output(i)) for i in range(self.output_count)]
+            results = [np.array(self._interpreter.get_output(i)) for i in range(self.output_count)]
+        for *rows, count in self._detections:
+            for i in rows:  # behind the last detection TFLM leaves what lay in its arena
+                results[i].reshape(results[i].shape[1], -1)[int(results[count].flat[0]) :] = 0
+        return results
 
     def tensor(self, index: int, subgraph: int = 0) -> np.ndarray:
         """The value of any tensor after a run; needs `keep_all`."""
@@ -135,6 +140,19 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
         return counts, graphs[0].InputsLength(), graphs[0].OutputsLength(), once
     except Exception as e:  # a damaged flatbuffer fails in any of many ways
         raise OracleError(f"damaged .tflite file: {e}") from e
+
+
+def _detections(tflite: bytes) -> list[list[int]]:
+    """Indices of the model's outputs: boxes, classes, scores and count of each operator that detects."""
+    name = "TFLite_Detection_PostProcess"
+    if name.encode() not in tflite:
+        return []
+    from .compiler.reader import read_tflite
+
+    graph = read_tflite(tflite)
+    at = {t.index: i for i, t in enumerate(graph.outputs)}
+    found = [[at.get(t.index, -1) for t in op.outputs] for op in graph.operators if op.kind == name]
+    return [indices for indices in found if -1 not in indices]
 
 
 @contextmanager

@@ -21,7 +21,8 @@
 #define FULL_ERRORS(X) \
     X(FUNCTION, "unknown function, or not of this type") \
     X(STATE, "state misplaced") \
-    X(TARGET, "a jump out of the plan")
+    X(TARGET, "a jump out of the plan") \
+    X(COUNTS, "not 4 coordinates, or a column for each class and one for none")
 #else
 #define NEEDS "the file needs the full engine; this is the small one"
 #define FULL_ERRORS(X)
@@ -98,7 +99,7 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 
 #if HOG_FULL
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
-#define LAST_CODE (HOG_JUMP)
+#define LAST_CODE (HOG_DETECT)
 #define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
 #define IS_QUANTIZED(type) ((type) == HOG_INT8 || (type) == HOG_INT16)
 #else
@@ -981,6 +982,44 @@ static error_t check_curve(const hog_t *h, const hog_curve_t *op) {
     return check_elements(h, (const void *)op, times(op->rows, op->depth), 2, 2);
 }
 
+static error_t check_detect(const hog_t *h, const hog_detect_t *op) {
+    if (op->op.type != HOG_FLOAT32) {
+        return E_TYPE;
+    }
+    if (op->classes == 0 || op->columns - op->classes > 1 || op->coordinates < 4) {
+        return E_COUNTS;
+    }
+    uint32_t many = times(op->detections, 4);
+    const tensor_t tensors[] = {
+        {op->in, times(times(op->boxes, op->coordinates), 4), 4},
+        {op->out, times(many, 4), 4},
+        {op->scores, times(times(op->boxes, op->columns), 4), 4},
+        {op->out_classes, many, 4},
+        {op->out_scores, many, 4},
+        {op->out_count, 4, 4},
+        {op->scratch, op->a_class == 0 ? times(op->boxes, 4) : times(op->a_class, 16), 4},
+    };
+    error_t error = check_states(h, tensors, 7);
+    if (error) {
+        return error;
+    }
+    uint32_t anchors = times(op->boxes, 16);
+    if (!in_either(h, op->anchors, anchors, 4)) {
+        return E_OPERAND;
+    }
+    for (unsigned i = 0; i < 7; ++i) {
+        if (overlap(op->anchors, anchors, tensors[i].ref, tensors[i].size)) {
+            return E_OVERLAP;
+        }
+    }
+    for (unsigned i = 0; i < 4; ++i) {
+        if (!(0 < op->scale[i] && op->scale[i] <= FLT_MAX)) {
+            return E_SCALE;
+        }
+    }
+    return 0 < op->overlap_threshold && op->overlap_threshold <= 1 ? E_OK : E_SCALE;
+}
+
 static error_t check_jump(const hog_t *h, const hog_jump_t *op) {
     if (op->op.type != HOG_BOOL) {
         return E_TYPE;
@@ -1028,6 +1067,7 @@ static const uint8_t record_size[] = {
     [HOG_SVDF] = sizeof(hog_svdf_t),
     [HOG_LSTM] = sizeof(hog_lstm_t),
     [HOG_JUMP] = sizeof(hog_jump_t),
+    [HOG_DETECT] = sizeof(hog_detect_t),
     #endif
 };
 
@@ -1144,6 +1184,8 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_lstm(h, record);
         case HOG_JUMP:
             return check_jump(h, record);
+        case HOG_DETECT:
+            return check_detect(h, record);
         #endif
         default:
             return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
@@ -1411,6 +1453,9 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         case HOG_CURVE:
             hog_curve(h, arena, record);
+            break;
+        case HOG_DETECT:
+            hog_detect(h, arena, record);
             break;
         case HOG_JUMP: // hog_run_ops() does it
             break;

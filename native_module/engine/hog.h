@@ -75,6 +75,7 @@ enum {
     HOG_SVDF = 26,      // a dense layer that remembers, and weighs, its last activations
     HOG_LSTM = 27,
     HOG_JUMP = 32,      // runs on at another operator
+    HOG_DETECT = 33,    // the boxes around objects that overlap least
 };
 
 typedef struct {
@@ -434,6 +435,20 @@ typedef struct {
 
 #define HOG_MAX_TURNS (1u << 16)        // jumps backward in one run
 #define HOG_ENDLESS "a loop of the model does not end: stopped after 65536 turns"
+
+// DETECT: boxes [boxes, coordinates] relative to anchors [boxes, 4], scores [boxes, columns], of which the last ones
+// are those of the classes. Out: boxes [detections, 4], their classes and scores, and how many there are, as a float.
+typedef struct {
+    hog_op_t op;        // float32
+    uint32_t in, scores, anchors; // the last one in the arena or in DATA
+    uint32_t out, out_classes, out_scores, out_count;
+    uint32_t scratch;   // arena: float[boxes], or where a_class is not 0 float[a_class][4]
+    uint32_t boxes, coordinates, columns, classes; // columns - classes is 0 or 1
+    uint32_t detections;
+    uint32_t a_class;   // 0: a box has one class, its best; else each class has boxes of its own, at most so many
+    float score_threshold, overlap_threshold;
+    float scale[4];     // of y, x, height, width
+} hog_detect_t;
 
 // An input or output of the model.
 typedef struct {

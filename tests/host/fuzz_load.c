@@ -174,6 +174,11 @@ static double work(const hog_t *h) {
             const hog_lstm_t *l = (const void *)op;
             n = (double)l->batch * l->steps * l->units * ((double)l->inputs + l->units) * 4;
         }
+        if (op->code == HOG_DETECT) {
+            const hog_detect_t *d = (const void *)op;
+            double kinds = d->a_class ? d->classes : 1;
+            n = (double)d->boxes * (d->columns + kinds * (d->boxes + d->detections + (double)d->a_class));
+        }
         sum += n;
     }
     return sum;

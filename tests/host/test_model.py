@@ -314,6 +314,8 @@ def work(model: hognose.Model) -> int:
             total += op[8] * op[10] * op[11] * (op[9] + op[12])
         elif name == "LSTM":
             total += op[9] * op[10] * op[12] * (op[11] + op[12]) * 4
+        elif name == "DETECT":
+            total += op[10] * (op[12] + (op[13] if op[15] else 1) * (op[10] + op[14] + op[15]))
         else:
             total += model.arena_size + math.prod(n for n, _, _ in file.loops(at))
     return total

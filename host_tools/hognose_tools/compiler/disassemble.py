@@ -141,6 +141,8 @@ def _layer(index: int, record: Record) -> Layer:
         weights = 513 * 4 if record.name == "CURVE" else weights
     elif record.name == "GATHER":
         shape = [f["outer"], f["count"], f["run"] // item]
+    elif record.name == "DETECT":
+        shape = [f["detections"], 4]
     elif record.name == "UPDATE":
         shape = [v.n for v in record.loops]
     elif record.name == "SCAN":

@@ -37,6 +37,7 @@ DTYPES = {
 }
 KINDS = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
 OPTIONS = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int)}
+CUSTOM = {"TFLite_Detection_PostProcess"}  # custom operators that are known
 NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8", "float64"}
 
 # A 32-bit offset reaches no further; more is a damaged or hostile file.
@@ -184,11 +185,14 @@ def _operator(file: _File, o: Any, index: int, tensors: list[Tensor]) -> Operato
     code = file.model.OperatorCodes(o.OpcodeIndex())
     number = builtin_code(code)
     kind = KINDS.get(number, f"number {number}")
+    options = _options(file, o)
     if kind == "CUSTOM":
-        kind = "custom " + (file.text(code.CustomCode()) or "?")
+        name = file.text(code.CustomCode())
+        kind = name if name in CUSTOM else "custom " + (name or "?")
+        options["custom"] = file.array(o.CustomOptionsAsNumpy()).tobytes()
     inputs = [None if i == -1 else _at(tensors, i) for i in file.ints(o.InputsAsNumpy())]
     outputs = [_at(tensors, i) for i in file.ints(o.OutputsAsNumpy())]
-    return Operator(index, kind, code.Version(), inputs, outputs, _options(file, o))
+    return Operator(index, kind, code.Version(), inputs, outputs, options)
 
 
 def builtin_code(code: Any) -> int:

@@ -104,6 +104,12 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
     ),
     "CONV16": (30, _CONV.replace("block", "wide")),
     "JUMP": (32, "condition:I target:I"),
+    "DETECT": (
+        33,
+        "in:I scores:I anchors:I out:I out_classes:I out_scores:I out_count:I scratch:I boxes:I "
+        "coordinates:I columns:I classes:I detections:I a_class:I score_threshold:f overlap_threshold:f "
+        "scale_y:f scale_x:f scale_h:f scale_w:f",
+    ),
     "CURVE": (
         31,
         "in:I out:I rows:I depth:I table:I multiplier:i function:B shift:b reserved:H",
@@ -165,6 +171,7 @@ FUNCTIONS = {
 REFS = (
     *("in", "in1", "in2", "out", "weights", "params", "bias", "scratch", "table", "indices", "starts"),
     *("time", "state", "hidden", "cell", "condition"),
+    *("scores", "anchors", "out_classes", "out_scores", "out_count"),
 )
 
 

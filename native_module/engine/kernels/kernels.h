@@ -54,6 +54,7 @@ void hog_matmul(const hog_t *h, void *arena, const hog_matmul_t *op);
 void hog_resize(const hog_t *h, void *arena, const hog_resize_t *op);
 void hog_conv16(const hog_t *h, void *arena, const hog_conv_t *op);
 void hog_pool16(const hog_t *h, void *arena, const hog_pool_t *op);
+void hog_detect(const hog_t *h, void *arena, const hog_detect_t *op);
 void hog_curve(const hog_t *h, void *arena, const hog_curve_t *op);
 
 // An element of any integer type, or bool, as int32; `hog_put` takes what it can hold of x.

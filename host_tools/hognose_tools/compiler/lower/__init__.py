@@ -15,7 +15,19 @@ from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
 from ..passes import data_inputs, simplify
 from ..records import TYPECODE
-from . import apply, combine, elementwise, flow, matrix, recurrent, reduction, shape, variables, window
+from . import (
+    apply,
+    combine,
+    detect,
+    elementwise,
+    flow,
+    matrix,
+    recurrent,
+    reduction,
+    shape,
+    variables,
+    window,
+)
 from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, typecode
 
 __all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
@@ -201,6 +213,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "SUB": combine.binary,
     "SUM": reduction.mean,
     "SVDF": recurrent.svdf,
+    detect.KIND: detect.detection,
     "TANH": lambda low, op: elementwise.sigmoid(
         low, op, name="TANH", function=fx.tanh, fraction_bits=7, zero_point=0
     ),

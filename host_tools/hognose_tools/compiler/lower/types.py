@@ -156,6 +156,7 @@ FULL = {
     "SUM": "fh",
     "SVDF": "bf",
     "TANH": "fh",
+    "TFLite_Detection_PostProcess": "f",
     "TRANSPOSE": _MOVED,
     "TRANSPOSE_CONV": "fh",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "bhf",

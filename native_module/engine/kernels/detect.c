@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Part of hognose: neural networks in MicroPython.
+//
+// DETECT: boxes around objects, the best of those that overlap (non-maximum suppression). Nothing is sorted:
+// a few boxes are wanted of many, so each next best one is looked for.
+#include "kernels.h"
+
+#if HOG_FULL
+
+typedef struct {
+    float top, left, bottom, right;
+} box_t;
+
+// What is chosen from: a score for each box, and the last one that was looked at.
+typedef struct {
+    const hog_detect_t *op;
+    const float *boxes, *anchors, *scores;
+    uint32_t stride;    // of the scores
+    bool begun;
+    float score;
+    uint32_t box;
+} search_t;
+
+static box_t decode(const search_t *s, uint32_t i) {
+    const float *in = s->boxes + (size_t)i * s->op->coordinates, *anchor = s->anchors + (size_t)i * 4, *scale = s->op->scale;
+    float y = in[0] / scale[0] * anchor[2] + anchor[0], x = in[1] / scale[1] * anchor[3] + anchor[1];
+    float half_h = hog_exp(in[2] / scale[2]) * 0.5f * anchor[2], half_w = hog_exp(in[3] / scale[3]) * 0.5f * anchor[3];
+    return (box_t) {y - half_h, x - half_w, y + half_h, x + half_w};
+}
+
+static bool are_valid(const search_t *s) {
+    for (uint32_t i = 0; i < s->op->boxes; ++i) {
+        box_t b = decode(s, i);
+        if (b.top >= b.bottom || b.left >= b.right) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static float area(const box_t *b) {
+    return (b->bottom - b->top) * (b->right - b->left);
+}
+
+static float larger(float a, float b) {
+    return a < b ? b : a;
+}
+
+static float smaller(float a, float b) {
+    return b < a ? b : a;
+}
+
+// Intersection over union.
+static float shared(const box_t *a, const box_t *b) {
+    float area_a = area(a), area_b = area(b);
+    if (area_a <= 0 || area_b <= 0) {
+        return 0;
+    }
+    float h = larger(smaller(a->bottom, b->bottom) - larger(a->top, b->top), 0);
+    float w = larger(smaller(a->right, b->right) - larger(a->left, b->left), 0);
+    return h * w / (area_a + area_b - h * w);
+}
+
+// The next box in the order of scores, of equal ones in the order of boxes.
+static bool next_best(search_t *s) {
+    bool found = false;
+    float best = 0;
+    uint32_t at = 0;
+    const float *score = s->scores;
+    for (uint32_t i = 0; i < s->op->boxes; ++i, score += s->stride) {
+        bool later = !s->begun || *score < s->score || (*score == s->score && i > s->box);
+        if (*score >= s->op->score_threshold && later && (!found || *score > best)) {
+            found = true;
+            best = *score;
+            at = i;
+        }
+    }
+    s->begun = true;
+    s->score = best;
+    s->box = at;
+    return found;
+}
+
+// To `box` the next best one that overlaps none of the n chosen ones too much.
+static bool next_apart(search_t *s, const box_t *chosen, uint32_t n, box_t *box) {
+    while (next_best(s)) {
+        *box = decode(s, s->box);
+        uint32_t i = 0;
+        while (i < n && !(shared(&chosen[i], box) > s->op->overlap_threshold)) {
+            ++i;
+        }
+        if (i == n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t best_class(const float *scores, uint32_t classes) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < classes; ++i) {
+        if (scores[i] > scores[best]) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+typedef struct {
+    box_t *box;
+    float *kind, *score;
+    uint32_t n;
+} found_t;
+
+// Each box stands for its best class.
+static void detect_fast(search_t *s, const float *scores, float *best, found_t *found) {
+    const hog_detect_t *op = s->op;
+    for (uint32_t i = 0; i < op->boxes; ++i) {
+        const float *row = scores + (size_t)i * op->columns;
+        best[i] = row[best_class(row, op->classes)];
+    }
+    s->scores = best;
+    s->stride = 1;
+    while (found->n < op->detections && next_apart(s, found->box, found->n, &found->box[found->n])) {
+        found->kind[found->n] = (float)best_class(scores + (size_t)s->box * op->columns, op->classes);
+        found->score[found->n++] = s->score;
+    }
+}
+
+// Behind those of the same score.
+static void insert(found_t *found, uint32_t most, const box_t *box, uint32_t kind, float score) {
+    uint32_t i = found->n;
+    if (i < most) {
+        ++found->n;
+    } else if (score > found->score[i - 1]) {
+        --i;
+    } else {
+        return;
+    }
+    for (; i != 0 && score > found->score[i - 1]; --i) {
+        found->box[i] = found->box[i - 1];
+        found->kind[i] = found->kind[i - 1];
+        found->score[i] = found->score[i - 1];
+    }
+    found->box[i] = *box;
+    found->kind[i] = (float)kind;
+    found->score[i] = score;
+}
+
+// Each class for itself, then the best of all.
+static void detect_each_class(search_t *s, const float *scores, box_t *chosen, found_t *found) {
+    const hog_detect_t *op = s->op;
+    s->stride = op->columns;
+    for (uint32_t k = 0; k < op->classes; ++k) {
+        s->scores = scores + k;
+        s->begun = false;
+        for (uint32_t n = 0; n < op->a_class && next_apart(s, chosen, n, &chosen[n]); ++n) {
+            insert(found, op->detections, &chosen[n], k, s->score);
+        }
+    }
+}
+
+void hog_detect(const hog_t *h, void *arena, const hog_detect_t *op) {
+    search_t s = {.op = op, .boxes = hog_at(h, arena, op->in), .anchors = hog_at(h, arena, op->anchors)};
+    found_t found = {hog_at(h, arena, op->out), hog_at(h, arena, op->out_classes), hog_at(h, arena, op->out_scores), 0};
+    // A background comes first.
+    const float *scores = (const float *)hog_at(h, arena, op->scores) + (op->columns - op->classes);
+    void *scratch = hog_at(h, arena, op->scratch);
+    memset(found.box, 0, (size_t)op->detections * sizeof(box_t));
+    memset(found.kind, 0, (size_t)op->detections * 4);
+    memset(found.score, 0, (size_t)op->detections * 4);
+    if (are_valid(&s)) {
+        if (op->a_class == 0) {
+            detect_fast(&s, scores, scratch, &found);
+        } else {
+            detect_each_class(&s, scores, scratch, &found);
+        }
+    }
+    if (found.n < op->detections) { // a box that was looked at last
+        memset(&found.box[found.n], 0, sizeof(box_t));
+    }
+    *(float *)hog_at(h, arena, op->out_count) = (float)found.n;
+}
+
+#endif // HOG_FULL
