@@ -49,6 +49,8 @@ def main(args: argparse.Namespace) -> int:
         + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
+    for note in compiled.undefined:
+        print(f"computed as in TensorFlow: {note}")
     return 0
 
 

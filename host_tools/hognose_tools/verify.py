@@ -35,6 +35,8 @@ def main(args: argparse.Namespace) -> int:
     tflite = files.read(args.model)
     name = Path(args.model).stem
     compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
+    if compiled and compiled.undefined:
+        raise UserError(f"TFLM's own answer means nothing here: {compiled.undefined[0]}")
     hog = compiled.hog if compiled else carry_tflite(tflite, name=name)
     ports = disassemble(hog).inputs
     if args.inputs:

@@ -6,7 +6,7 @@ reader (flatbuffer ▶ graph) ▶ passes ▶ fuse ▶ dead ▶ lower (graph ▶ 
 writer (bytes).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hognose.model import _find_engine
@@ -35,6 +35,7 @@ class Compiled:
     arena_size: int
     lower_bound: int  # bytes: no plan of these tensors can be smaller
     removed: int = 0  # channels that are constant or unused, left out
+    undefined: list[str] = field(default_factory=list)  # why TFLM's own answer cannot be trusted
 
     @property
     def macs(self) -> int:
@@ -64,8 +65,7 @@ def compile_graph(
     `whole`: every tensor is computed, with channels that nothing needs.
     """
     simplify(graph)
-    if not whole:
-        fuse(graph)
+    undefined = [] if whole else fuse(graph)
     removed = 0 if whole else dead.remove(graph)
     low = lower(graph)
     if low.problems:
@@ -78,7 +78,7 @@ def compile_graph(
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
     _check(hog)
-    return Compiled(hog, graph, low, arena_size, bound, removed)
+    return Compiled(hog, graph, low, arena_size, bound, removed, undefined)
 
 
 def _check(hog: bytes) -> None:

@@ -3,7 +3,9 @@
 """Step 2, too: what a neighbour can do as well, to the bit, is left to it.
 
 Padding before a convolution becomes the convolution's own, an activation the bounds of the operator before
-it, and a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND one whose taps lie apart (dilated).
+it, and a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND one whose taps lie apart (dilated). The
+last means what it means in TensorFlow: TFLM pads there with what lies in its arena, and where the model's
+batch size was not fixed it mixes the batches up.
 """
 
 from collections import Counter
@@ -17,6 +19,8 @@ from .lower.window import SAME
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _CLAMPING = (*_CONVOLUTIONS, "FULLY_CONNECTED", "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")
 _ACTIVATIONS = {"RELU": 1, "RELU6": 3}  # as options number them
+_PADS = ("PAD", "PADV2")
+_RESHAPES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 _TYPES = ("int8", "int16", "float32")
 
 
@@ -36,41 +40,119 @@ class _Edges:
         return source if source and source.kind in kinds and len(source.outputs) == 1 else None
 
 
-def fuse(graph: Graph) -> None:
-    """Rewrites the operators of `graph`; its subgraphs are left alone."""
+def fuse(graph: Graph) -> list[str]:
+    """Rewrites the operators of `graph`, not of its subgraphs. Returns where TFLM's answer means nothing."""
+    notes: list[str] = []
+    changed = True
+    while changed:
+        changed = False
+        edges = _edges(graph)
+        for op in list(graph.operators):
+            try:
+                rewritten = _rewrite(graph, op, edges, notes)
+            except (LookupError, TypeError, ValueError):
+                continue  # lowering will say what is wrong with it
+            if rewritten:
+                edges, changed = _edges(graph), True
+    return notes
+
+
+def _edges(graph: Graph) -> _Edges:
     edges = _Edges(
         {t.index: op for op in graph.operators for t in op.outputs},
         Counter(t.index for op in graph.operators for t in op.inputs if t is not None),
     )
     edges.readers.update(t.index for t in graph.outputs)
-    gone: set[int] = set()
-    for op in graph.operators:
-        try:
-            for other in _absorbed(op, edges):
-                gone.add(id(other))
-        except (LookupError, TypeError, ValueError):
-            pass  # lowering will say what is wrong with it
-    graph.operators = [op for op in graph.operators if id(op) not in gone]
+    return edges
 
 
-def _absorbed(op: Operator, edges: _Edges) -> list[Operator]:
-    """The operators that are not needed any more, after one of them has taken over their work."""
+def _rewrite(graph: Graph, op: Operator, edges: _Edges, notes: list[str]) -> bool:
+    """Whether `op` or one before it has taken over what others did."""
+    gone: list[Operator] = []
     if op.kind in _CONVOLUTIONS:
-        pad = edges.before(op, ("PAD", "PADV2"))
+        pad = edges.before(op, _PADS)
         if pad and (sides := _padding(pad)) is not None and _take_padding(op, pad.inputs[0], sides):
-            return [pad]
-    elif op.kind == "BATCH_TO_SPACE_ND":
-        conv = edges.before(op, _CONVOLUTIONS)
-        spread = conv and edges.before(conv, ("SPACE_TO_BATCH_ND",))
-        if conv and spread and _take_dilation(spread, conv, op):
-            edges.writer[op.outputs[0].index] = conv
-            return [spread, op]
+            gone = [pad]
     elif op.kind in _ACTIVATIONS:
         source = edges.before(op, _CLAMPING)
         if source and _take_activation(source, op):
-            edges.writer[op.outputs[0].index] = source
-            return [op]
-    return []
+            gone = [op]
+    elif op.kind == "BATCH_TO_SPACE_ND":
+        flat = edges.before(op, _RESHAPES)
+        if flat and len(op.inputs[0].shape) == 3:  # type: ignore[union-attr]
+            return _lift_after(graph, flat, op)
+        conv = edges.before(op, _CONVOLUTIONS)
+        spread = conv and edges.before(conv, ("SPACE_TO_BATCH_ND",))
+        if conv and spread and _take_dilation(spread, conv, op):
+            notes += _undefined(spread)
+            gone = [spread, op]
+    elif op.kind in _RESHAPES:
+        source = edges.before(op, (*_PADS, "SPACE_TO_BATCH_ND"))
+        return source is not None and _lift_before(graph, source, op)
+    for other in gone:
+        graph.operators.remove(other)
+    return bool(gone)
+
+
+# --- one dimension as two -----------------------------------------------------------------------
+
+
+def _lift_before(graph: Graph, source: Operator, reshape: Operator) -> bool:
+    """PAD or SPACE_TO_BATCH_ND of [n, w, c], which becomes [n, 1, w, c] then: the other way round."""
+    x, between, y = source.inputs[0], source.outputs[0], reshape.outputs[0]
+    if x is None or not _adds_rows(between, y) or len(x.shape) != 3 or not _alike(between, y):
+        return False
+    _lift_constants(graph, source)
+    lifted = graph.new_tensor(x, _with_row(x.shape))
+    source.inputs[0], source.outputs = lifted, [y]
+    reshape.kind, reshape.inputs, reshape.outputs = "RESHAPE", [x], [lifted]
+    _swap(graph, source, reshape)
+    return True
+
+
+def _lift_after(graph: Graph, reshape: Operator, gather: Operator) -> bool:
+    """[n, 1, w, c] that becomes [n, w, c] and goes to BATCH_TO_SPACE_ND: the other way round."""
+    x, between, y = reshape.inputs[0], reshape.outputs[0], gather.outputs[0]
+    if x is None or not _adds_rows(between, x) or len(y.shape) != 3 or not _alike(x, between):
+        return False
+    _lift_constants(graph, gather)
+    lifted = graph.new_tensor(y, _with_row(y.shape))
+    gather.inputs[0], gather.outputs = x, [lifted]
+    reshape.kind, reshape.inputs, reshape.outputs = "RESHAPE", [lifted], [y]
+    _swap(graph, reshape, gather)
+    return True
+
+
+def _adds_rows(flat: Tensor, image: Tensor) -> bool:
+    return len(flat.shape) == 3 and image.shape == _with_row(flat.shape)
+
+
+def _with_row(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[0], 1, *shape[1:])
+
+
+def _lift_constants(graph: Graph, op: Operator) -> None:
+    """An axis more, of one row: not padded, not cropped, not divided."""
+    padding = op.kind in _PADS
+    places = (1,) if padding else (1, 2)
+    changed = []
+    for i in places:
+        t, divides = op.inputs[i], i == 1 and not padding
+        if t is None or t.data is None:
+            raise ValueError("computed")
+        data = t.data.reshape(-1) if divides else t.data.reshape(-1, 2)
+        data = np.insert(data, 1 if padding else 0, 1 if divides else 0, axis=0)
+        changed.append(graph.new_tensor(t, data.shape, data))
+    for i, t in zip(places, changed, strict=True):
+        op.inputs[i] = t
+
+
+def _swap(graph: Graph, first: Operator, second: Operator) -> None:
+    i, j = graph.operators.index(first), graph.operators.index(second)
+    graph.operators[i], graph.operators[j] = second, first
+
+
+# --- padding, dilation, activation --------------------------------------------------------------
 
 
 def _alike(x: Tensor | None, y: Tensor) -> bool:
@@ -133,8 +215,8 @@ def _take_dilation(spread: Operator, conv: Operator, gather: Operator) -> bool:
     ):
         return False
     pads, crops = _constants(spread, 2), _constants(gather, 2)
-    if min(*pads, *crops) < 0 or (any(pads) and _zero(x) != 0):
-        return False  # TFLM pads with 0 here, whatever that means
+    if min(*pads, *crops) < 0:
+        return False
     sides = [(pads[i] - crops[i], pads[i + 1] - crops[i + 1]) for i in (0, 2)]
     if any(before < 0 for before, _ in sides) or not _take_padding(conv, x, sides):
         return False
@@ -142,6 +224,19 @@ def _take_dilation(spread: Operator, conv: Operator, gather: Operator) -> bool:
         options[f"dilation_{axis}factor"] = factor
     conv.outputs = [y]
     return True
+
+
+def _undefined(spread: Operator) -> list[str]:
+    """What TFLM does with a SPACE_TO_BATCH_ND that TensorFlow would not."""
+    x, y = spread.inputs[0], spread.outputs[0]
+    assert x is not None
+    if y.shape[0] != x.shape[0] * int(np.prod(_constants(spread, 1))):
+        return [
+            f"{spread.label}: TFLM mixes up the batches, because the model was converted without a batch size"
+        ]
+    if any(_constants(spread, 2)) and _zero(x) != 0:
+        return [f"{spread.label}: TFLM pads with what lies in its arena, not with the zero point"]
+    return []
 
 
 def _take_activation(source: Operator, op: Operator) -> bool:

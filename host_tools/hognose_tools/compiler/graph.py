@@ -2,7 +2,7 @@
 # Part of hognose: neural networks in MicroPython.
 """A model as the compiler sees it: tensors and the operators between them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -73,3 +73,10 @@ class Graph:
     inputs: list[Tensor]
     outputs: list[Tensor]
     subgraphs: list["Graph"] = field(default_factory=list, repr=False)
+
+    def new_tensor(self, like: Tensor, shape: tuple[int, ...], data: np.ndarray | None = None) -> Tensor:
+        """A tensor that the model does not have, quantized as `like`."""
+        index = 1 + max(t.index for g in (self, *self.subgraphs) for t in g.tensors)
+        t = replace(like, index=index, shape=tuple(shape), data=data, variable=False)
+        self.tensors.append(t)
+        return t

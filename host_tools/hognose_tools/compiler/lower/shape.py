@@ -366,7 +366,8 @@ def space_to_batch(low: Lowered, op: Operator) -> None:
     assert x is not None
     typecode(x, y)
     block, pads = _batch_blocks(op, "paddings")
-    fits(len(x.shape) == len(y.shape) > len(block) and y.shape[0] == x.shape[0] * prod(block), x, y)
+    fits(len(x.shape) == len(y.shape) > len(block), x, y)
+    _batches_fit(y, x.shape[0] * prod(block))
     if any(pads):
         # TFLM never sets the value to pad with: it is the 0 of its fresh arena, not the zero point.
         fill(low, op, y, 0)
@@ -378,8 +379,17 @@ def batch_to_space(low: Lowered, op: Operator) -> None:
     assert x is not None
     typecode(x, y)
     block, crops = _batch_blocks(op, "crops")
-    fits(len(x.shape) == len(y.shape) > len(block) and x.shape[0] == y.shape[0] * prod(block), x, y)
+    fits(len(x.shape) == len(y.shape) > len(block), x, y)
+    _batches_fit(x, y.shape[0] * prod(block))
     _batch_copies(low, op, small=y, large=x, block=block, before=crops[::2])
+
+
+def _batches_fit(t: Tensor, batches: int) -> None:
+    if t.shape[0] != batches:
+        raise Unsupported(
+            f"{list(t.shape)} has not {batches} batches, and TFLM would mix them up: "
+            "convert the model with a fixed batch size of 1"
+        )
 
 
 def _batch_blocks(op: Operator, what: str) -> tuple[list[int], list[int]]:
