@@ -214,8 +214,8 @@ class CheckedFile:
         trails = lead is not None and in_ - out >= lead
         self._check_tensors(in_, in_size, size, out, out_size, size, trails)
         offset = has_offset_weights(op)
-        if not self._in_data(weights, patch * out_c, 4 if offset else size):
-            raise ValueError("weights misplaced")
+        computed = code == CONV and kind == "f"
+        self.check_weights(weights, patch * out_c, 4 if offset else size, computed, out, out_size)
         align = size
         if block:
             if kind != "b":
@@ -245,6 +245,15 @@ class CheckedFile:
                 raise ValueError("patches need scratch")
         self._check_conv_params(kind, params, out_c, scales)
         check_clamp(op[25:])
+
+    def check_weights(self, weights, size, align, computed, out, out_size):
+        """`computed`: they may lie in the arena."""
+        if computed and not weights & LIMIT:
+            good = self._in_arena(weights, size, align) and not overlap(weights, size, out, out_size)
+        else:
+            good = self._in_data(weights, size, align)
+        if not good:
+            raise ValueError("weights misplaced")
 
     def _check_conv_params(self, kind, params, out_c, scales):
         if scales not in ((1, out_c) if kind == "b" else (0,)):

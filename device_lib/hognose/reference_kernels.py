@@ -101,14 +101,14 @@ def _conv(data, arena, op, loops):
     gather = _gatherer(source, op)
     scale = _scaler(data, op)
     multiply = dots if kind == "b" else dots_f32
-    weights ^= LIMIT
+    memory, weights = (data, weights ^ LIMIT) if weights & LIMIT else (arena, weights)
     offset = has_offset_weights(op)
     weight_kind = "B" if offset else kind
     # Weights are unpacked once a block, the input's patches once a block and pixel.
     for first in range(0, out_c, per):
         for c in range(first, first + per, block):
             n = min(block, first + per - c)
-            rows = [get(data, weights + (c + i) * k * size, weight_kind, k) for i in range(n)]
+            rows = [get(memory, weights + (c + i) * k * size, weight_kind, k) for i in range(n)]
             at = out + c * size
             for b in range(batch):
                 image = start + (b * in_h * in_w * in_c + first // per * depth) * size

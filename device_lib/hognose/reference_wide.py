@@ -203,11 +203,11 @@ def _check_conv16(file, op, loops):
         raise ValueError("groups do not divide the channels")
     _check_window(out_h, stride_h, k_h, dilation_h)
     _check_window(out_w, stride_w, k_w, dilation_w)
-    file._check_tensors(in_, batch * in_h * in_w * in_c * 2, 2, out, batch * out_h * out_w * out_c * 2, 2)
+    out_size = batch * out_h * out_w * out_c * 2
+    file._check_tensors(in_, batch * in_h * in_w * in_c * 2, 2, out, out_size, 2)
     if scratch != _NONE or wide > 1:
         raise ValueError("a reserved field is not 0")
-    if not file._in_data(weights, k_h * k_w * (in_c // groups) * out_c, 1):
-        raise ValueError("weights misplaced")
+    file.check_weights(weights, k_h * k_w * (in_c // groups) * out_c, 1, True, out, out_size)
     if scales not in (1, out_c):
         raise ValueError("neither one multiplier nor one for each channel")
     if not file._in_data(params, 4 * (2 * out_c + scales) + scales, 4):
@@ -232,9 +232,10 @@ def _conv16(data, arena, op, loops):
     multiplier = get(data, params + 8 * out_c, "i", scales)
     shift = get(data, params + 8 * out_c + 4 * scales, "b", scales)
     k = k_h * k_w * depth
+    memory, weights = _memory(data, arena, weights)
     for c in range(out_c):
         i = c if scales > 1 else 0
-        w = get(data, (weights ^ LIMIT) + c * k, "b", k)
+        w = get(memory, weights + c * k, "b", k)
         at = out + 2 * c
         for b in range(batch):
             image = in_ + 2 * (b * in_h * in_w * in_c + c // per * depth)

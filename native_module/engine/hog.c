@@ -283,6 +283,18 @@ static bool trails_input(const hog_conv_t *c) {
     return c->in - c->out >= lead;
 }
 
+// Those of float32 and int16 may lie in the arena: the model has computed them.
+static bool has_weights(const hog_t *h, const hog_conv_t *c, uint32_t size, uint32_t align, const tensor_t *out) {
+    #if HOG_FULL
+    if (!(c->weights & HOG_IN_DATA)) {
+        return (c->op.code == HOG_CONV16 || (c->op.code == HOG_CONV && c->op.type == HOG_FLOAT32))
+               && in_arena(h, c->weights, size, align) && !overlap(c->weights, size, out->ref, out->size);
+    }
+    #endif
+    (void)out;
+    return in_data(h, c->weights, size, align);
+}
+
 static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     uint32_t size = hog_size(c->op.type);
     if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
@@ -303,7 +315,7 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     }
     tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);
     uint32_t weights = times(scratch.size, c->out_c);
-    if (!in_data(h, c->weights, weights, hog_has_offset_weights(c) ? 4 : size)) {
+    if (!has_weights(h, c, weights, hog_has_offset_weights(c) ? 4 : size, &out)) {
         return E_WEIGHTS;
     }
     if (c->block != 0) {
@@ -941,7 +953,7 @@ static error_t check_conv16(const hog_t *h, const hog_conv_t *c) {
     if (c->scratch != HOG_NONE || c->block > 1) {
         return E_RESERVED;
     }
-    if (!in_data(h, c->weights, times(image(0, 1, c->k_h, c->k_w, c->in_c / c->groups, 1).size, c->out_c), 1)) {
+    if (!has_weights(h, c, times(image(0, 1, c->k_h, c->k_w, c->in_c / c->groups, 1).size, c->out_c), 1, &out)) {
         return E_WEIGHTS;
     }
     uint32_t scales = c->scales, words = 2 * c->out_c + scales; // out_c is less than the arena

@@ -98,7 +98,7 @@ typedef union {         // what a result is clamped to
 
 // CONV, DEPTHWISE. Input NHWC [batch, in_h, in_w, in_c], output [batch, out_h, out_w, out_c].
 // Weights: CONV [out_c, k_h, k_w, in_c / groups], some with 128 added, see README.md; DEPTHWISE [k_h, k_w, out_c],
-// in_c == groups.
+// in_c == groups. CONV of float32, CONV16: weights may lie in the arena.
 typedef struct {
     hog_op_t op;
     uint32_t in, out;   // refs

@@ -184,6 +184,8 @@ def _conv(d: Draw, name: str) -> Case:
     w, bias, near = _weights(d, x, shape, taps, axis=3 if depthwise else 0)
     # TFLM does not survive a depthwise convolution without bias.
     bias = bias if bias is not None or not depthwise else _bias(d, x, w, out_channels, taps)
+    if np.ndim(w.scale or 0) == 0 and d.weights != "int4" and d.int(0, 3) == 3:  # that the model computes
+        w = d.input(shape, d.weights, **_same_quantization(w))
     y = d.output(
         (n, _out_size(height, kh, sh, dh, same), _out_size(width, kw, sw, dw, same), out_channels),
         **d.quantization(near),

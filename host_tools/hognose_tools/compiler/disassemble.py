@@ -120,7 +120,8 @@ def _layer(index: int, record: Record) -> Layer:
         patch = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
         macs = prod(shape) * patch
         size, bias = {"b": (1, 4), "h": (1, 8), "f": (4, 4)}[record.type]
-        weights = f["out_c"] * (patch * size + bias) + f["scales"] * 5
+        stored = patch * size if f["weights"] & IN_DATA else 0
+        weights = f["out_c"] * (stored + bias) + f["scales"] * 5
         scratch = scratch_size(record.name, f) if record.name != "CONV16" and f["scratch"] < IN_DATA else 0
     elif record.name == "MATMUL":
         shape = [*(v.n for v in record.loops), f["rows"], f["columns"]]

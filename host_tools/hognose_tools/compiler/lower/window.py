@@ -2,24 +2,27 @@
 # Part of hognose: neural networks in MicroPython.
 """Operators whose kernel slides over the input: convolutions, dense layers, pooling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
-from ..records import ITEMSIZE
+from ..records import ITEMSIZE, function
 from .core import (
     ASK_TYPE,
     Const,
     Lowered,
     Unsupported,
+    View,
     activation,
     arithmetic,
     clamp,
     constant,
+    contiguous,
     typecode,
 )
+from .shape import copy
 
 SAME = 0  # tflite.Padding
 
@@ -81,11 +84,14 @@ def scales(op: Operator, x: Tensor, w: Tensor, channels: int) -> list[tuple[int,
     return pairs if len(set(pairs)) > 1 else pairs[:1]
 
 
-def parameters(op: Operator, kind: str, weights: np.ndarray, out_axis: int) -> tuple[Const, int]:
-    """Bias with the input's zero point folded in, multipliers and shifts; and how many of these."""
+def parameters(op: Operator, kind: str, sums: np.ndarray) -> tuple[Const, int]:
+    """Bias with the input's zero point folded in, multipliers and shifts; and how many of these.
+
+    `sums`: of each channel's weights.
+    """
     x, w = op.inputs[0], op.inputs[1]
     assert x is not None and w is not None
-    channels = weights.shape[out_axis]
+    channels = len(sums)
     b = op.inputs[2] if len(op.inputs) > 2 else None
     bias = constant(op, 2, "bias").reshape(-1) if b is not None else np.zeros(channels, np.int32)
     if len(bias) != channels:
@@ -94,8 +100,7 @@ def parameters(op: Operator, kind: str, weights: np.ndarray, out_axis: int) -> t
         return Const(bias.astype("<f4").tobytes()), 0
     if bias.dtype not in ((np.int32, np.int64) if kind == "h" else (np.int32,)):
         raise Unsupported(f"a bias of type {bias.dtype} is not supported: {ASK_TYPE}")
-    others = tuple(i for i in range(weights.ndim) if i != out_axis)
-    bias = bias.astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=others)
+    bias = bias.astype(np.int64) - x.zero_point * sums
     pairs = scales(op, x, w, channels)
     if any(shift > (14 if kind == "h" else 30) for _, shift in pairs):
         raise Unsupported("its scales differ by more than 2^30: quantize the model again")
@@ -130,7 +135,6 @@ def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
     assert x is not None and w is not None
     kind = arithmetic(x, y, kinds="bhf")
     weights_fit(x, w, kind)
-    weights = constant(op, 1, "weights")
     batch, in_h, in_w, in_c = shape4(x)
     out_batch, out_h, out_w, out_c = shape4(y)
     first, k_h, k_w, last = shape4(w)
@@ -142,7 +146,42 @@ def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
             "weights, output do not fit together: damaged model"
         )
     rows, columns = window(op, "h", in_h, out_h, k_h), window(op, "w", in_w, out_w, k_w)
-    emit_conv(low, op, kind, weights, batch, rows, columns, in_c, out_c, groups, depthwise)
+    if w.data is None:
+        weights = _computed(low, op, w, depthwise)
+        if kind == "b":
+            return _without_zero_point(low, op, weights, (batch, rows, columns, in_c, out_c, groups))
+        return emit_conv(low, op, kind, weights, batch, rows, columns, in_c, out_c, groups, False)
+    weights = constant(op, 1, "weights")
+    return emit_conv(low, op, kind, weights, batch, rows, columns, in_c, out_c, groups, depthwise)
+
+
+def _computed(low: Lowered, op: Operator, w: Tensor, depthwise: bool) -> View | Const:
+    """Weights that the model computes, as CONV has them: [out_c, k_h, k_w, in_c / groups]."""
+    if not depthwise:
+        return low.place(w)
+    _, k_h, k_w, channels = w.shape
+    turned = replace(w, index=low.new_index(), shape=(channels, k_h, k_w))
+    row, column, one = contiguous((k_h, k_w, channels))
+    copy(low, op, w, turned, turned.shape, (0, (one, row, column)), (0, contiguous(turned.shape)))
+    return low.place(turned)
+
+
+def _without_zero_point(
+    low: Lowered, op: Operator, weights: View | Const, sizes: tuple[int, Window, Window, int, int, int]
+) -> None:
+    """An int8 layer with computed weights, whose bias cannot hold the input's zero point: in int16."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    wide = [replace(t, index=low.new_index(), dtype="int16", zero_points=np.array([0])) for t in (x, y)]
+    centre = {"in": low.place(x), "out": low.place(wide[0]), "count": x.size, "in_zp": x.zero_point}
+    centre |= {"function": function("RESCALE", "SIGN"), "out_type": ord("h"), "min": -255, "max": 255}
+    centre |= {"multiplier": 1 << 30, "shift": 1, "negative_multiplier": 1 << 30, "negative_shift": 1}  # 1.0
+    low.emit("RESCALE", op, centre, kind="b")
+    layer = Operator(op.index, op.kind, op.version, [wide[0], *op.inputs[1:]], [wide[1]], op.options)
+    bounds = {**clamp(op, "b", activation(op)), "wide": 0}
+    emit_conv(low, layer, "h", weights, *sizes, False, bounds)
+    narrow = {"in": low.place(wide[1]), "out": low.place(y), "count": y.size, "out_type": ord("b")}
+    low.emit("APPLY", op, {**narrow, "function": function("APPLY", "CAST")}, kind="h")
 
 
 def fully_connected(low: Lowered, op: Operator) -> None:
@@ -171,7 +210,7 @@ def emit_conv(
     low: Lowered,
     op: Operator,
     kind: str,
-    weights: np.ndarray,
+    weights: np.ndarray | View | Const,
     batch: int,
     rows: Window,
     columns: Window,
@@ -179,11 +218,17 @@ def emit_conv(
     out_c: int,
     groups: int,
     depthwise: bool,
+    bounds: dict[str, int] | None = None,
 ) -> None:
+    """`weights`: where they lie, if the model computes them; `bounds`: fields that are given."""
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    params, count = parameters(op, kind, weights, 3 if depthwise else 0)
-    if kind == "h" and depthwise:  # CONV16 has one layout
+    computed = not isinstance(weights, np.ndarray)
+    sums = np.zeros(out_c, np.int64)
+    if kind == "b":
+        sums = weights.astype(np.int64).sum(axis=(0, 1, 2) if depthwise else (1, 2, 3))
+    params, count = parameters(op, kind, sums)
+    if kind == "h" and depthwise and not computed:  # CONV16 has one layout
         weights = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
     depth = 1 if depthwise else in_c // groups
     patch = rows.k * columns.k * depth
@@ -200,7 +245,7 @@ def emit_conv(
     fields = {
         "in": low.place(x),
         "out": low.place(y),
-        "weights": Const(weights.tobytes()),
+        "weights": weights if computed else Const(weights.tobytes()),
         "params": params,
         "scratch": scratch,
         "in_c": in_c,
@@ -223,6 +268,7 @@ def emit_conv(
         "block": block,
         "wide": int(kind == "h" and _sums_wide(op)),
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
+        **(bounds or {}),
     }
     low.emit(
         "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV",
