@@ -46,16 +46,16 @@ Pairs = dict[tuple[int, int], int]
 def lower_bound(buffers: list[Buffer], inplace: Pairs) -> int:
     """The largest sum of buffers alive at one operator, in bytes: no plan can be smaller.
 
-    Where an operator works in place, its output takes the room of that input of which it saves the most.
+    Where an operator works in place, its output takes the room of the inputs that it may, as far as it can.
     """
     bound = 0
     for step in {b.first for b in buffers}:
         alive = {id(b): b.rounded for b in buffers if b.first <= step <= b.last}
-        shared: dict[int, int] = {}
+        shared: dict[tuple[int, int], int] = {}  # inputs that would lie in one place cannot both be there
         for (source, result), lead in inplace.items():
             if source in alive and result in alive:
                 saved = min(alive[source], alive[result] - lead)
-                shared[result] = max(shared.get(result, 0), saved)
+                shared[result, lead] = max(shared.get((result, lead), 0), saved)
         bound = max(bound, sum(alive.values()) - sum(shared.values()))
     return bound
 
