@@ -125,7 +125,8 @@ class CheckedFile:
             raise ValueError("a size is 0")
         if not self._in_arena(io.ref, io.nbytes(), min(4, SIZES[io.dtype])):
             raise ValueError("an input or output of the model is misplaced")
-        if not (0 <= io.scale <= MAX_FLOAT and -128 <= io.zero_point <= (255 if io.dtype == "B" else 127)):
+        least, most = {"B": (-128, 255), "h": (-32768, 32767)}.get(io.dtype, (-128, 127))
+        if not (0 <= io.scale <= MAX_FLOAT and least <= io.zero_point <= most):
             raise ValueError("scale or zero point of an input or output out of range")
 
     def _check_operator(self, at, end):

@@ -175,7 +175,7 @@ else:
         return sums[:n]
 
 
-def softmax_int8(row, table):
+def softmax_int8(row, table, bits=8):
     """Fixed-point arithmetic of gemmlowp; a name like q12_19 says where the binary point is."""
     largest = max(row)
     entries = len(table)
@@ -188,13 +188,14 @@ def softmax_int8(row, table):
     while headroom < 31 and not sum_q12_19 << headroom & 0x80000000:
         headroom += 1
     scale = one_over_one_plus(wrap((sum_q12_19 << headroom) - 0x80000000))
-    shift = 12 - headroom + 31 - 8
+    shift = 12 - headroom + 31 - bits
+    least = -1 << (bits - 1)
     result = []
     for x in row:
         y = 0
         if largest - x < entries and 0 <= shift <= 31:
             y = shift_right(multiply_high(scale, table[largest - x]), shift)
-        result.append(clamp(wrap(y - 128), -128, 127))
+        result.append(clamp(wrap(y + least), least, -1 - least))
     return result
 
 

@@ -28,6 +28,7 @@ from .reference_math import (
     requantize,
     saturate,
     shift_right,
+    softmax_int8,
     walk,
     wrap,
 )
@@ -49,7 +50,7 @@ _CHUNK = 128  # elements that are unpacked at once
 _SUM, _MAX, _MIN, _ARG_MAX, _ARG_MIN = range(1, 6)
 _REDUCE_TYPES = ("", "bhf", "bf", "bf", "bf", "bf")
 # Functions of NORMALIZE.
-_L2, _LOG_SOFTMAX = 1, 2
+_L2, _LOG_SOFTMAX, _SOFTMAX = 1, 2, 3
 
 
 def _check_reduce(file, op, loops):
@@ -87,13 +88,17 @@ def _check_normalize(file, op, loops):
     kind, in_, out, rows, depth, table, entries, function, shift, reverse_shift, _, m, reverse = op[1:]
     if kind not in "bf":
         raise ValueError("unknown type")
-    if function not in (_L2, _LOG_SOFTMAX):
+    if function not in (_L2, _LOG_SOFTMAX) and (function, kind) != (_SOFTMAX, "b"):
         raise ValueError("unknown function, or not of this type")
-    if kind == "b" and function == _LOG_SOFTMAX:
+    if kind == "b" and function != _L2:
         if not file._in_data(table, 4 * entries, 4):
             raise ValueError("table misplaced")
         check_multiplier(m, shift)
         check_multiplier(reverse, reverse_shift)
+    if function == _SOFTMAX:
+        if rows * depth == 0:
+            raise ValueError("a size is 0")
+        return file._check_tensors(in_, rows * depth, 1, out, 2 * rows * depth, 2)
     file.check_elements(in_, SIZES[kind], out, SIZES[kind], rows * depth)
 
 
@@ -208,11 +213,17 @@ def _normalize(data, arena, op, loops):
         table = get(data, table ^ LIMIT, "i", min(entries, 256))
 
         def f(row):
+            if function == _SOFTMAX:
+                return softmax_int8(row, table, 16)
             return _log_softmax_int8(row, table, entries, op)
 
     for i in range(rows):
         at = i * depth * size
-        put(arena, out + at, kind, f(get(arena, in_ + at, kind, depth)))
+        row = f(get(arena, in_ + at, kind, depth))
+        if function == _SOFTMAX:
+            put(arena, out + 2 * at, "h", row)
+        else:
+            put(arena, out + at, kind, row)
 
 
 def _l2_float(row):

@@ -702,10 +702,11 @@ static error_t check_normalize(const hog_t *h, const hog_normalize_t *op) {
     if (op->op.type != HOG_INT8 && op->op.type != HOG_FLOAT32) {
         return E_TYPE;
     }
-    if (op->function - 1u >= HOG_N_LOG_SOFTMAX) {
+    bool softmax = op->function == HOG_N_SOFTMAX;
+    if (op->function - 1u >= HOG_N_SOFTMAX || (softmax && op->op.type != HOG_INT8)) {
         return E_FUNCTION;
     }
-    if (op->op.type == HOG_INT8 && op->function == HOG_N_LOG_SOFTMAX) {
+    if (op->op.type == HOG_INT8 && op->function != HOG_N_L2) {
         if (!in_data(h, op->table, times(op->entries, 4), 4)) {
             return E_TABLE;
         }
@@ -713,7 +714,12 @@ static error_t check_normalize(const hog_t *h, const hog_normalize_t *op) {
             return E_MULTIPLIER;
         }
     }
-    return check_elements(h, (const void *)op, times(op->rows, op->depth), size, size);
+    uint32_t count = times(op->rows, op->depth);
+    if (softmax) {
+        tensor_t in = {op->in, count, 1}, out = {op->out, times(count, 2), 2};
+        return count == 0 ? E_ZERO : check_tensors(h, &in, &out, false);
+    }
+    return check_elements(h, (const void *)op, count, size, size);
 }
 
 static bool in_either(const hog_t *h, uint32_t ref, uint32_t size, uint32_t align) {
@@ -1224,7 +1230,7 @@ static error_t check_io(const hog_t *h, const hog_io_t *io) {
     }
     bool zero_point_fits = is_int8(io->zero_point);
     #if HOG_FULL
-    zero_point_fits = zero_point_fits || (io->type == HOG_UINT8 && 0 <= io->zero_point && io->zero_point <= UINT8_MAX);
+    zero_point_fits = zero_point_fits || (io->type == HOG_INT16 && io->zero_point == (int16_t)io->zero_point) || (io->type == HOG_UINT8 && 0 <= io->zero_point && io->zero_point <= UINT8_MAX);
     #endif
     return 0 <= io->scale && io->scale <= FLT_MAX && zero_point_fits ? E_OK : E_IO_SCALE;
 }

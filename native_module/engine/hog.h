@@ -257,9 +257,10 @@ typedef struct {
 enum {
     HOG_N_L2 = 1,       // x ÷ √Σx²
     HOG_N_LOG_SOFTMAX = 2,
+    HOG_N_SOFTMAX = 3,  // int8 to int16
 };
 
-// NORMALIZE over rows of `depth`. LOG_SOFTMAX int8: `table` and `entries` as SOFTMAX's.
+// NORMALIZE over rows of `depth`. LOG_SOFTMAX int8, SOFTMAX: `table` and `entries` as SOFTMAX's.
 typedef struct {
     hog_op_t op;
     uint32_t in, out;

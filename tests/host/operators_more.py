@@ -397,7 +397,11 @@ def _gather_nd(d: Draw, name: str) -> Case:
     depth, lead = d.int(1, len(x.shape)), d.shape(1, 2, 4)
     indices = np.stack([d.rng.integers(0, n, lead) for n in x.shape[:depth]], -1).astype(np.int32)
     y = d.output((*lead, *x.shape[depth:]), **_same_quantization(x))
-    return _one(d, name, [x, d.b.const(indices)], y)
+    where = d.b.const(indices)
+    if d.flag():
+        where = d.input(indices.shape, "int32")
+        d.inputs[-1] = (where, indices)
+    return _one(d, name, [x, where], y)
 
 
 @operator("BROADCAST_TO", "int8 int16 float32 int32 int64 uint8 bool")
@@ -486,8 +490,9 @@ def _dynamic_update_slice(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     update = d.input([d.int(1, n) for n in x.shape], **_same_quantization(x))
     starts = np.array([d.int(-2, n + 1) for n in x.shape], np.int32)
-    start = d.input((len(x.shape),), "int32")
-    d.inputs[-1] = (start, starts)
+    index = d.of(("int32", "int64"))
+    start = d.input((len(x.shape),), index)
+    d.inputs[-1] = (start, starts.astype(index))
     return _one(d, name, [x, update, start], d.output(x.shape, **_same_quantization(x)))
 
 
@@ -504,6 +509,9 @@ def _embedding(d: Draw, name: str) -> Case:
     q = d.quantization()
     ids = d.input((count,), "int32")
     d.inputs[0] = (ids, d.rng.integers(0, rows, count).astype(np.int32))
+    if q and d.flag():  # TFLM dequantizes it, too
+        table = d.b.const(d.values((rows, *rest)), scale=q["scale"])
+        return _one(d, name, [ids, table], d.output((count, *rest), "float32"))
     table = d.b.const(d.values((rows, *rest)), **q)
     return _one(d, name, [ids, table], d.output((count, *rest), **q))
 

@@ -165,7 +165,7 @@ FUNCTIONS = {
     ],
     "RESCALE": ["SIGN", "ABS", "RSQRT"],
     "REDUCE": ["SUM", "MAX", "MIN", "ARG_MAX", "ARG_MIN"],
-    "NORMALIZE": ["L2", "LOG_SOFTMAX"],
+    "NORMALIZE": ["L2", "LOG_SOFTMAX", "SOFTMAX"],
     "CURVE": ["LOGISTIC", "TANH", "SOFTMAX"],
 }
 REFS = (

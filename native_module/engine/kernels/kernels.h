@@ -70,6 +70,7 @@ float hog_exp_rounded(float x); // x <= 0
 float hog_floor_div(float x, float y);
 float hog_floor_mod(float x, float y);
 int32_t hog_one_over_one_plus(int32_t a);
+void hog_softmax_int16(const int32_t *table, uint32_t entries, const int8_t *in, uint32_t depth, int16_t *out);
 int16_t hog_sigmoid16(const uint16_t *table, int32_t x);
 int16_t hog_tanh16(const uint16_t *table, int32_t x);
 int64_t hog_get_int64(const void *p, uint32_t i); // element i

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Part of hognose: neural networks in MicroPython.
 //
-// NORMALIZE: rows to length 1, or to the logarithms of probabilities. A name like q5_26 says where the
+// NORMALIZE: rows to length 1, to probabilities or their logarithms. A name like q5_26 says where the
 // binary point is.
 #include <float.h>
 
@@ -117,6 +117,8 @@ void hog_normalize(const hog_t *h, void *arena, const hog_normalize_t *op) {
             (l2 ? l2_float : log_softmax_float)((const float *)in + at, op->depth, (float *)out + at);
         } else if (l2) {
             l2_int8(op, (const int8_t *)in + at, (int8_t *)out + at);
+        } else if (op->function == HOG_N_SOFTMAX) {
+            hog_softmax_int16(hog_at(h, arena, op->table), op->entries, (const int8_t *)in + at, op->depth, (int16_t *)out + at);
         } else {
             log_softmax_int8(op, hog_at(h, arena, op->table), (const int8_t *)in + at, (int8_t *)out + at);
         }

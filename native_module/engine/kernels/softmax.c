@@ -28,7 +28,8 @@ int32_t hog_one_over_one_plus(int32_t a) {
     return shift_left_saturating(x_q2_29, 1);
 }
 
-static void row_int8(const int32_t *table, uint32_t entries, const int8_t *in, uint32_t depth, int8_t *out) {
+// `out` is int8, or where `wide` int16.
+static inline void row_fixed(const int32_t *table, uint32_t entries, const int8_t *in, uint32_t depth, void *out, bool wide) {
     int32_t max = INT8_MIN;
     for (uint32_t i = 0; i < depth; ++i) {
         max = hog_max(max, in[i]);
@@ -46,16 +47,26 @@ static void row_int8(const int32_t *table, uint32_t entries, const int8_t *in, u
         ++headroom;
     }
     int32_t scale = hog_one_over_one_plus((int32_t)((sum_q12_19 << headroom) - (1u << 31)));
-    int shift = 12 - (int)headroom + 31 - 8;
+    int shift = 12 - (int)headroom + 31 - (wide ? 16 : 8);
     for (uint32_t i = 0; i < depth; ++i) {
         uint32_t below = (uint32_t)(max - in[i]);
         int32_t y = 0;
         if (below < entries && 0 <= shift && shift <= 31) {
             y = hog_shift_right(hog_multiply_high(scale, table[below]), (unsigned)shift);
         }
-        out[i] = hog_saturate_int8(hog_add(y, INT8_MIN));
+        if (wide) {
+            ((int16_t *)out)[i] = (int16_t)hog_min(hog_add(y, INT16_MIN), INT16_MAX);
+        } else {
+            ((int8_t *)out)[i] = hog_saturate_int8(hog_add(y, INT8_MIN));
+        }
     }
 }
+
+#if HOG_FULL
+void hog_softmax_int16(const int32_t *table, uint32_t entries, const int8_t *in, uint32_t depth, int16_t *out) {
+    row_fixed(table, entries, in, depth, out, true);
+}
+#endif
 
 static void row_float(float beta, const float *in, uint32_t depth, float *out) {
     float max = -FLT_MAX;
@@ -78,7 +89,8 @@ void hog_softmax(const hog_t *h, void *arena, const hog_softmax_t *op) {
     for (uint32_t r = 0; r < op->rows; ++r) {
         size_t at = (size_t)r * op->depth;
         if (!hog_is_float(op->op.type)) {
-            row_int8(hog_at(h, arena, op->table), op->u.entries, (const int8_t *)in + at, op->depth, (int8_t *)out + at);
+            row_fixed(hog_at(h, arena, op->table), op->u.entries, (const int8_t *)in + at, op->depth, (int8_t *)out + at,
+                false);
         } else {
             row_float(op->u.beta, (const float *)in + at, op->depth, (float *)out + at);
         }

@@ -198,7 +198,8 @@ def _log_softmax_scales(x: Tensor, y: Tensor) -> dict[str, Any]:
 
 def softmax(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
-    kind = arithmetic(x, y, kinds="bhf")
+    wide = (x.dtype, y.dtype) == ("int8", "int16")
+    kind = arithmetic(x, kinds="b") if wide else arithmetic(x, y, kinds="bhf")
     if kind == "h" and x.shape:
         return curve.softmax(low, op, x, y)
     if not x.shape:
@@ -213,13 +214,18 @@ def softmax(low: Lowered, op: Operator) -> None:
     if kind == "f":
         fields["beta"] = beta
     else:
-        if y.zero_point != -128 or y.scale != np.float32(1 / 256):
+        expected = (1 / 65536, -32768) if wide else (1 / 256, -128)
+        if len(y.scales) != 1 or (float(y.scale), y.zero_point) != expected:
             raise Unsupported(
-                "its output must have scale 1/256 and zero point -128: quantize the model again"
+                f"its output must have scale 1/{1 / expected[0]:.0f} and zero point {expected[1]}: "
+                "quantize the model again"
             )
         table = _exp_table(float(x.scale), beta)
         fields |= {"table": Const(np.array(table, "<i4").tobytes()), "entries": len(table)}
-    low.emit("SOFTMAX", op, fields, kind=kind, inplace=[x])
+    if wide:
+        fields["function"] = function("NORMALIZE", "SOFTMAX")
+        return low.emit("NORMALIZE", op, fields, kind=kind)
+    return low.emit("SOFTMAX", op, fields, kind=kind, inplace=[x])
 
 
 def _exp_table(scale: float, beta: float, *, whole: bool = False) -> list[int]:

@@ -211,10 +211,17 @@ def _counted(low: Lowered, op: Operator, first: View | Const, n: int) -> View | 
     """The int32 values from `first` on."""
     if n == 1:
         return first
-    values = low.new_buffer(4 * n)
-    fields = {"in1": Const(np.arange(n, dtype="<i4").tobytes()), "in2": first, "out": values, "loops": 1}
-    fields |= {"function": function("COMBINE", "ADD"), "min": LIMITS["i"][0], "max": LIMITS["i"][1]}
-    low.emit("COMBINE", op, fields, [Loop(n, 1, 0)], kind="i")
+    return _combined(low, op, "ADD", (Const(np.arange(n, dtype="<i4").tobytes()), first), Loop(n, 1, 0))
+
+
+def _combined(
+    low: Lowered, op: Operator, name: str, operands: tuple[View | Const, View | Const], loop: Loop
+) -> View:
+    """int32 values, computed."""
+    values = low.new_buffer(4 * loop.n)
+    fields = {"in1": operands[0], "in2": operands[1], "out": values, "loops": 1}
+    fields |= {"function": function("COMBINE", name), "min": LIMITS["i"][0], "max": LIMITS["i"][1]}
+    low.emit("COMBINE", op, fields, [loop], kind="i")
     return values
 
 
@@ -628,9 +635,11 @@ def _gather_rows(
 
 
 def gather_nd(low: Lowered, op: Operator) -> None:
-    """Constant indices of several axes become indices of one."""
-    x, y = op.inputs[0], op.outputs[0]
-    assert x is not None
+    """Indices of several axes become indices of one."""
+    x, at, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    assert x is not None and at is not None
+    if at.data is None:
+        return _gather_nd(low, op, x, at, y)
     indices = constant(op, 1, "indices").astype(np.int64)
     depth = indices.shape[-1]
     fits(depth <= len(x.shape), x, y)
@@ -643,10 +652,33 @@ def gather_nd(low: Lowered, op: Operator) -> None:
     _gather_rows(low, op, x, place, y, (1, prod(sizes), prod(x.shape[depth:])), len(rows))
 
 
+def _gather_nd(low: Lowered, op: Operator, x: Tensor, at: Tensor, y: Tensor) -> None:
+    """Indices that a tensor holds: each row of them times the axes' strides."""
+    depth = at.shape[-1] if at.shape else 0
+    fits(at.dtype == "int32" and 1 <= depth <= len(x.shape), x, y)
+    rows, sizes = at.size // depth, x.shape[:depth]
+    fits(y.size == rows * prod(x.shape[depth:]), x, y)
+    place: View | Const | None = None
+    for axis, stride in enumerate(contiguous(sizes)):
+        index, weight = shifted(low.place(at), 4 * axis), Const(np.array([stride], "<i4").tobytes())
+        part = _combined(low, op, "MUL", (index, weight), Loop(rows, depth, 0)) if depth > 1 else index
+        place = part if place is None else _combined(low, op, "ADD", (place, part), Loop(rows, 1, 1))
+    assert place is not None
+    _gather_rows(low, op, x, place, y, (1, prod(sizes), prod(x.shape[depth:])), rows)
+
+
 def embedding_lookup(low: Lowered, op: Operator) -> None:
     ids, table, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert ids is not None and table is not None
-    _gather(low, op, table, ids, y, 0)
+    if (table.dtype, y.dtype) != ("int8", "float32"):
+        return _gather(low, op, table, ids, y, 0)
+    if len(table.scales) != 1 or table.zero_point:
+        raise Unsupported("its table has not one scale and the zero point 0: quantize the model again")
+    found = replace(table, index=low.new_index(), shape=y.shape, data=None)
+    _gather(low, op, table, ids, found, 0)
+    fields = {"in": low.place(found), "out": low.place(y), "count": y.size}
+    low.emit("DEQUANTIZE", op, {**fields, "scale": float(table.scale), "zero_point": 0}, kind="b")
+    return None
 
 
 def dynamic_update_slice(low: Lowered, op: Operator) -> None:
@@ -657,10 +689,16 @@ def dynamic_update_slice(low: Lowered, op: Operator) -> None:
     kind = typecode(x, update, y)
     fits(x.shape == y.shape and len(update.shape) == len(x.shape) == starts.size, x, y)
     fits(all(n <= m for n, m in zip(update.shape, x.shape, strict=True)), update, y)
-    if starts.dtype != "int32":
+    first = low.place(starts)
+    if starts.dtype == "int64":  # their lower words
+        first, words = low.new_buffer(4 * starts.size), first
+        low.emit(
+            "MOVE", op, {"in": words, "out": first, "run": 4, "loops": 1}, [Loop(starts.size, 8, 4)], kind="i"
+        )
+    elif starts.dtype != "int32":
         raise Unsupported(f"starts of type {starts.dtype} are not supported: use int32")
     strides = contiguous(x.shape)
     copy(low, op, x, y, x.shape, (0, strides), (0, strides))
     loops = [Loop(n, s, m - n) for n, m, s in zip(update.shape, x.shape, strides, strict=True)]
-    fields = {"in": low.place(update), "starts": low.place(starts), "out": low.place(y), "loops": len(loops)}
+    fields = {"in": low.place(update), "starts": first, "out": low.place(y), "loops": len(loops)}
     low.emit("UPDATE", op, fields, loops, kind=kind)

@@ -96,9 +96,9 @@ def parameters(op: Operator, kind: str, sums: np.ndarray) -> tuple[Const, int]:
     bias = constant(op, 2, "bias").reshape(-1) if b is not None else np.zeros(channels, np.int32)
     if len(bias) != channels:
         raise Unsupported(f"{len(bias)} bias values for {channels} channels: damaged model")
-    if kind == "f":
+    if kind == "f" and (b is None or bias.dtype == np.float32):
         return Const(bias.astype("<f4").tobytes()), 0
-    if bias.dtype not in ((np.int32, np.int64) if kind == "h" else (np.int32,)):
+    if bias.dtype not in ({"h": (np.int32, np.int64), "b": (np.int32,)}.get(kind, ())):
         raise Unsupported(f"a bias of type {bias.dtype} is not supported: {ASK_TYPE}")
     bias = bias.astype(np.int64) - x.zero_point * sums
     pairs = scales(op, x, w, channels)
