@@ -16,8 +16,9 @@ import numpy as np
 from .errors import UserError
 
 # The arena is reserved, not touched, so a generous first size costs nothing; it must not be small,
-# because TFLM does not survive an arena too small for its own bookkeeping.
-_ARENA_SIZES = (32 << 20, 256 << 20, 1 << 30)
+# because TFLM does not survive an arena too small for its own bookkeeping. Blocks above 64 MB come fresh
+# from the system: what TFLM reads without having written it (a CIRCULAR_BUFFER at first) is 0.
+_ARENA_SIZES = (80 << 20, 256 << 20, 1 << 30)
 
 
 class OracleError(UserError):
@@ -35,7 +36,7 @@ class Oracle:
     def __init__(self, tflite: bytes, keep_all: bool = False):
         self._tflite = bytes(tflite)
         self._keep_all = keep_all
-        self._tensor_counts, inputs, outputs, self._calls_once = _table_of_contents(self._tflite)
+        self._tensor_counts, inputs, outputs, self._opens_again = _table_of_contents(self._tflite)
         self._interpreter = self._open()
         details = [self._interpreter.get_input_details(i) for i in range(inputs)]
         self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in details]
@@ -81,7 +82,7 @@ class Oracle:
 
     def reset(self) -> None:
         """Back to the state before the first run: variables are cleared."""
-        if self._calls_once:  # TFLM's own reset would not bring back what CALL_ONCE has assigned
+        if self._opens_again:  # TFLM's own reset forgets what CALL_ONCE has assigned, and no CIRCULAR_BUFFER
             self._interpreter = self._open()
             return
         with _tflm_errors():
@@ -136,8 +137,8 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
         graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
         counts = [g.TensorsLength() for g in graphs]
         codes = [builtin_code(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())]
-        once = BuiltinOperator.CALL_ONCE in codes
-        return counts, graphs[0].InputsLength(), graphs[0].OutputsLength(), once
+        again = BuiltinOperator.CALL_ONCE in codes or b"CIRCULAR_BUFFER" in tflite
+        return counts, graphs[0].InputsLength(), graphs[0].OutputsLength(), again
     except Exception as e:  # a damaged flatbuffer fails in any of many ways
         raise OracleError(f"damaged .tflite file: {e}") from e
 

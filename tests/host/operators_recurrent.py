@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from operators import ACTIVATIONS, OPERATORS, Case, Draw, operator
 from tflite_builder import Tensor
@@ -49,6 +50,24 @@ def _svdf(d: Draw, name: str) -> Case:
     state = d.b.tensor((batch, filters * memory), state_type, variable=True, **quantization)
     d.b.op(name, [x, feature, time, bias, state], y, version=2, rank=rank, activation=d.of(ACTIVATIONS))
     return _sequence(d, d.case(y))
+
+
+@operator("CIRCULAR_BUFFER", "int8")
+def _circular_buffer(d: Draw, name: str) -> Case:
+    """Without a second output only such that run each time: TFLM's other outputs are not defined."""
+    width, depth, slots = d.int(1, 3), d.int(1, 6), d.of((1, 2, 3, 5, 13))
+    x = d.input((1, 1, width, depth), **d.quantization())
+    y = d.output((1, slots, width, depth), scale=x.scale, zero_point=x.zero_point)
+    counted = d.flag()
+    cycles = d.int(1, 3) if counted else 1
+    flex = flexbuffers.Builder()
+    with flex.Map():
+        flex.Key("cycles_max")
+        flex.Int(cycles)
+    options = {} if cycles == 1 and slots in (5, 13) else {"custom_options": bytes(flex.Finish())}
+    outputs = [y, d.output((1,), "bool")] if counted else [y]
+    d.b.op("CUSTOM", [x], outputs, custom=name, **options)
+    return _sequence(d, d.case(*outputs))
 
 
 @operator("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8 int16 float32")

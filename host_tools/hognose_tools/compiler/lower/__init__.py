@@ -17,6 +17,7 @@ from ..passes import data_inputs, simplify
 from ..records import TYPECODE
 from . import (
     apply,
+    buffer,
     combine,
     detect,
     elementwise,
@@ -59,6 +60,7 @@ def lower(graph: Graph) -> Lowered:
     _lower_graph(low, graph)
     if not low.problems:
         _ground_outputs(low)
+        low.stop_here()
         variables.shorten(low)
         low.finish()
     return low
@@ -213,6 +215,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "SUB": combine.binary,
     "SUM": reduction.mean,
     "SVDF": recurrent.svdf,
+    buffer.KIND: buffer.circular_buffer,
     detect.KIND: detect.detection,
     "TANH": lambda low, op: elementwise.sigmoid(
         low, op, name="TANH", function=fx.tanh, fraction_bits=7, zero_point=0

@@ -83,6 +83,7 @@ class Lowered:
     _candidates: list[tuple[Step, Buffer, Buffer]] = field(default_factory=list)
     depth: int = 0  # of the subgraph that is being lowered
     calls: int = 0  # of subgraphs
+    ends: list[Label] = field(default_factory=list)  # of the run, to which some operators jump
     _labels: list[Label] = field(default_factory=list)
     _kept: list[tuple[Buffer, Label, Label]] = field(default_factory=list)
     _made: int = 0  # tensors
@@ -112,16 +113,28 @@ class Lowered:
         """A buffer that keeps values like `t` from run to run; a reset sets all its bytes to `value`."""
         size = t.size * ITEMSIZE[typecode(t)]
         view = self.new_buffer(size)
+        self._keep_from_run_to_run(view, t, value)
+        return view
+
+    def _keep_from_run_to_run(self, view: View, t: Tensor, value: int) -> None:
         self._state.append(view.buffer)
-        fields = {"out": view, "count": size, "size": 1, "value": value}
+        fields = {"out": view, "count": t.size * ITEMSIZE[typecode(t)], "size": 1, "value": value}
         variable = Operator(t.index, "variable", 1, [], [t])
         self._at_reset.append(Step("FILL", TYPECODE[t.dtype], fields, [], variable, t))
-        return view
 
     def set_label(self, label: Label) -> None:
         """Here it is."""
         label.at = len(self.steps)
         self._labels.append(label)
+
+    def stop_here(self) -> None:
+        """The run ends here. Where it may have ended before, the outputs are those of an earlier one."""
+        for label in self.ends:
+            self.set_label(label)
+        for t in self.graph.outputs if self.ends else ():
+            view = self.place(t)
+            if isinstance(view, View) and view.buffer not in self._state:
+                self._keep_from_run_to_run(view, t, 0)
 
     def keep(self, buffer: Buffer, start: Label, end: Label) -> None:
         """The steps from `start` to `end` repeat: what they share with the next turn must stay."""

@@ -18,6 +18,7 @@ SMALL = {
     "BATCH_TO_SPACE_ND": "bf",
     "BROADCAST_TO": "bf",
     "CALL_ONCE": "bf",
+    "CIRCULAR_BUFFER": "b",
     "CONCATENATION": "bf",
     "CONV_2D": "b",
     "DEPTHWISE_CONV_2D": "b",
