@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import files
-from .compiler import carry_tflite, compile_tflite
+from .compiler import carry_tflite, compile_tflite, signature
 from .compiler.disassemble import disassemble
 from .errors import UserError
 
@@ -23,8 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="native",
         help="tflm: the model as it is, stripped, for firmware with TensorFlow Lite Micro in it",
     )
+    add_signature_argument(parser)
     parser.add_argument(
         "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
+    )
+
+
+def add_signature_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--signature", metavar="NAME", help="of a file with several (default: its first subgraph, as TFLM)"
     )
 
 
@@ -32,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
     labels = [label.strip() for label in args.labels.split(",")] if args.labels is not None else None
     if labels is not None and not all(labels):
         raise UserError("a label is empty; give --labels as A,B,C")
-    source = files.read(args.model)
+    source = signature.choose(files.read(args.model), args.signature)
     facts = labels, parse_meta(args.meta), Path(args.model).stem
     if args.engine == "tflm":
         hog = carry_tflite(source, *facts)
@@ -49,6 +56,9 @@ def main(args: argparse.Namespace) -> int:
         + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
+    others = [] if args.signature else signature.names(source)
+    if len(others) > 1:
+        print(f"this is its first subgraph; --signature takes {', '.join(others)}")
     for note in compiled.undefined:
         print(f"computed as in TensorFlow: {note}")
     return 0

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from . import board, files, layers, samples
-from .compiler import Compiled, carry_tflite, compile_tflite
+from .compiler import Compiled, carry_tflite, compile_tflite, signature
 from .compiler.disassemble import disassemble
 from .errors import UserError
 from .oracle import Oracle
+from .pack import add_signature_argument
 from .progress import bar
 
 # float32 is the same operations in the same order, but for exp and what is made of it.
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--inputs", metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis')
     source.add_argument("--samples", type=int, default=10, metavar="N", help="random samples (default: 10)")
+    add_signature_argument(parser)
     board.add_sequence_argument(parser)
     board.add_arguments(parser)
 
@@ -32,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
     if args.samples < 1:
         raise UserError("--samples must be at least 1")
     board.check_sequence(args.sequence)
-    tflite = files.read(args.model)
+    tflite = signature.choose(files.read(args.model), args.signature)
     name = Path(args.model).stem
     compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
     if compiled and compiled.undefined:

@@ -46,7 +46,7 @@ def strip(tflite: bytes, outputs: list[int] | None = None) -> bytes:
         raise UserError(f"damaged .tflite file ({e}); export the model again") from e
 
 
-class _Source:
+class Source:
     """Reads a flatbuffer; positions are offsets into it, None is an absent field."""
 
     def __init__(self, data: bytes):
@@ -106,7 +106,7 @@ class _Model:
     """The stripped model as a table."""
 
     def __init__(self, data: bytes, outputs: list[int] | None):
-        self.source = source = _Source(data)
+        self.source = source = Source(data)
         self.root = root = source.target(0)
         self.buffers: dict[bytes, int] = {b"": 0}  # content to new number; the first is empty
         self.old_buffers = [source.vector(b, 0, 1) for b in source.children(root, 4)]

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""A file with several models in it: the one that is asked for becomes the first, which TFLM runs."""
+
+import struct
+
+from ..errors import UserError
+from .reader import DAMAGE
+from .strip import Source
+
+# Fields of a model, a subgraph, an operator, a signature (schema.fbs).
+_SUBGRAPHS, _SIGNATURES, _OPERATORS, _OPTIONS_TYPE, _OPTIONS, _KEY, _SUBGRAPH = 2, 7, 3, 3, 4, 2, 4
+# BuiltinOptions that name subgraphs, and how many: IF, WHILE, CALL_ONCE.
+_CALLS = {92: 2, 93: 2, 103: 1}
+
+
+def names(tflite: bytes) -> list[str]:
+    """The names of the model's signatures; none where it has none or is damaged."""
+    try:
+        return [name for name, _ in _signatures(Source(bytes(tflite)))]
+    except DAMAGE:
+        return []
+
+
+def choose(tflite: bytes, name: str | None) -> bytes:
+    """The same file with the signature `name` as its first subgraph; None: as it is. UserError: no such."""
+    if name is None:
+        return tflite
+    data = bytearray(tflite)
+    try:
+        signatures = dict(_signatures(Source(bytes(tflite))))
+        if name not in signatures:
+            found = f"it has {', '.join(signatures)}" if signatures else "it has none"
+            raise UserError(f"the model has no signature {name}: {found}")
+        if signatures[name]:
+            _exchange(data, signatures[name])
+    except DAMAGE as e:
+        raise UserError(f"damaged .tflite file ({e}); export the model again") from e
+    return bytes(data)
+
+
+def _signatures(source: Source) -> list[tuple[str, int]]:
+    found = []
+    for at in source.children(source.target(0), _SIGNATURES):
+        key = source.vector(at, _KEY, 1)
+        found.append((key[2].decode("utf-8", "replace") if key else "", source.integer(at, _SUBGRAPH, "I")))
+    return found
+
+
+def _exchange(data: bytearray, chosen: int) -> None:
+    """Subgraph 0 and subgraph `chosen` change places, and numbers in those that call them."""
+    source = Source(bytes(data))
+    root = source.target(0)
+    graphs, entries = source.children(root, _SUBGRAPHS), source.child(root, _SUBGRAPHS)
+    if chosen >= len(graphs) or entries is None:
+        raise ValueError(f"subgraph {chosen} of {len(graphs)}")
+    for place, graph in ((0, graphs[chosen]), (chosen, graphs[0])):
+        at = entries + 4 + 4 * place
+        struct.pack_into("<I", data, at, graph - at)
+    other = {0: chosen, chosen: 0}
+    for at in _calls(source, graphs):
+        number = source.number(at, "i")
+        struct.pack_into("<i", data, at, other.get(number, number))
+
+
+def _calls(source: Source, graphs: list[int]) -> set[int]:
+    """Where the numbers of subgraphs lie that operators call; an absent one is 0, which none calls."""
+    found = set()
+    for graph in set(graphs):
+        for operator in set(source.children(graph, _OPERATORS)):
+            options = source.child(operator, _OPTIONS)
+            for i in range(_CALLS.get(source.integer(operator, _OPTIONS_TYPE, "B"), 0) if options else 0):
+                at = source.field(options, i)
+                found |= {at} if at else set()
+    return found
