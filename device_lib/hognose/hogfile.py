@@ -47,6 +47,8 @@ OPERATORS = (
     "CURVE",
     "JUMP",
     "DETECT",
+    "CONV4",
+    "DEPTHWISE4",
 )
 # Bytes of an element, by typecode.
 SIZES = {"b": 1, "f": 4, "h": 2, "i": 4, "q": 8, "B": 1, "?": 1}

@@ -197,7 +197,8 @@ class CheckedFile:
         if overlap(in_, in_size, out, out_size) and not may_overlap:
             raise ValueError(_OVERLAP)
 
-    def _check_conv(self, op, loops):
+    def check_conv(self, op, loops, unpacked=False):
+        """`unpacked`: the weights will be there, as int8, in the arena."""
         code, kind, in_, out, weights, params, scratch, in_c, out_c = op[:9]
         batch, in_h, in_w, out_h, out_w, k_h, k_w, groups = op[9:17]
         stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w, scales, block = op[17:25]
@@ -211,19 +212,22 @@ class CheckedFile:
         in_size = batch * in_h * in_w * in_c * size
         out_size = batch * out_h * out_w * out_c * size
         patch = k_h * k_w * (in_c // groups) * size
+        weights_size = patch * out_c
         lead = trail(op)
         trails = lead is not None and in_ - out >= lead
         self._check_tensors(in_, in_size, size, out, out_size, size, trails)
         offset = has_offset_weights(op)
-        computed = code == CONV and kind == "f"
-        self.check_weights(weights, patch * out_c, 4 if offset else size, computed, out, out_size)
+        computed = unpacked or code == CONV and kind == "f"
+        if unpacked and weights & LIMIT:
+            raise ValueError("weights misplaced")
+        self.check_weights(weights, weights_size, 4 if offset else size, computed, out, out_size)
         align = size
         if block:
             if kind != "b":
                 raise ValueError("unknown type")
             if block > out_h if code == DEPTHWISE else block % 2 or block > out_c // groups:
                 raise ValueError("block out of range")
-            end = (weights ^ LIMIT) + patch * out_c
+            end = 0 if unpacked else (weights ^ LIMIT) + weights_size
             for i in range(weights ^ LIMIT, end, 256):
                 if (b"\0" if offset else b"\x80") in bytes(self.data[i : min(i + 256, end)]):
                     raise ValueError("a weight is -128 where it must not be")
@@ -244,6 +248,11 @@ class CheckedFile:
             run = groups == 1 and (k_w == 1 or dilation_w == 1) and rows
             if not (inside and (k_h == k_w == 1 or run)):
                 raise ValueError("patches need scratch")
+        if unpacked and (
+            overlap(in_, in_size, weights, weights_size)
+            or (scratch != NONE and overlap(scratch, patch, weights, weights_size))
+        ):
+            raise ValueError(_OVERLAP)
         self._check_conv_params(kind, params, out_c, scales)
         check_clamp(op[25:])
 
@@ -414,8 +423,8 @@ class CheckedFile:
 
 
 _CHECKS = {
-    CONV: CheckedFile._check_conv,
-    DEPTHWISE: CheckedFile._check_conv,
+    CONV: CheckedFile.check_conv,
+    DEPTHWISE: CheckedFile.check_conv,
     AVERAGE_POOL: CheckedFile._check_pool,
     MAX_POOL: CheckedFile._check_pool,
     ADD: CheckedFile._check_binary,

@@ -11,7 +11,17 @@ import struct
 from . import reference_apply, reference_detect, reference_recurrent, reference_reduce, reference_wide
 from .hogfile import SIZES
 from .reference_apply import floor
-from .reference_check import JUMP, LIMIT, NONE, check_clamp, check_function, check_multiplier
+from .reference_check import (
+    CONV,
+    JUMP,
+    LIMIT,
+    NONE,
+    check_clamp,
+    check_function,
+    check_multiplier,
+    has_offset_weights,
+)
+from .reference_kernels import KERNELS as LAYERS
 from .reference_math import (
     clamp,
     f32,
@@ -27,8 +37,9 @@ from .reference_math import (
 )
 
 COMBINE = 17
+CONV4, DEPTHWISE4 = 34, 35
 
-FORMATS = {COMBINE: "3IH2Bc3i4b", JUMP: "2I"}
+FORMATS = {COMBINE: "3IH2Bc3i4b", JUMP: "2I", CONV4: "7I16HcI", DEPTHWISE4: "7I16HcI"}
 FORMATS.update(reference_apply.FORMATS)
 FORMATS.update(reference_reduce.FORMATS)
 FORMATS.update(reference_wide.FORMATS)
@@ -259,13 +270,45 @@ def _check_jump(file, op, loops):
         raise ValueError("a jump out of the plan")
 
 
-CHECKS = {COMBINE: _check_combine, JUMP: _check_jump}
+def _unpacked(op):
+    """The CONV or DEPTHWISE with weights that have been unpacked."""
+    return (op[0] - CONV4 + CONV,) + op[1:4] + op[-1:] + op[5:-1]
+
+
+def _weights(op):
+    """How many it has."""
+    return op[14] * op[15] * (op[7] // op[16]) * op[8]
+
+
+def _check_conv4(file, op, loops):
+    if op[1] != "b":
+        raise ValueError("unknown type")
+    file.check_conv(_unpacked(op), loops, True)
+    if not file._in_data(op[4], (_weights(op) + 1) // 2, 1):
+        raise ValueError("weights misplaced")
+
+
+def _conv4(data, arena, op, loops):
+    packed = op[4] ^ LIMIT
+    op = _unpacked(op)
+    count = _weights(op)
+    offset = 128 if has_offset_weights(op) else 0
+    for i in range(0, count, _CHUNK):
+        values = []
+        for byte in get(data, packed + i // 2, "B", min(_CHUNK, count - i + 1) // 2):
+            values += (byte & 15, byte >> 4)
+        values = [((w ^ 8) - 8 + offset) & 255 for w in values[: count - i]]
+        put(arena, op[4] + i, "B", values)
+    LAYERS[op[0]](data, arena, op, loops)
+
+
+CHECKS = {COMBINE: _check_combine, JUMP: _check_jump, CONV4: _check_conv4, DEPTHWISE4: _check_conv4}
 CHECKS.update(reference_apply.CHECKS)
 CHECKS.update(reference_reduce.CHECKS)
 CHECKS.update(reference_wide.CHECKS)
 CHECKS.update(reference_recurrent.CHECKS)
 CHECKS.update(reference_detect.CHECKS)
-KERNELS = {COMBINE: _combine}
+KERNELS = {COMBINE: _combine, CONV4: _conv4, DEPTHWISE4: _conv4}
 KERNELS.update(reference_apply.KERNELS)
 KERNELS.update(reference_reduce.KERNELS)
 KERNELS.update(reference_wide.KERNELS)

@@ -101,7 +101,7 @@ def _conv(data, arena, op, loops):
     gather = _gatherer(source, op)
     scale = _scaler(data, op)
     multiply = dots if kind == "b" else dots_f32
-    memory, weights = (data, weights ^ LIMIT) if weights & LIMIT else (arena, weights)
+    memory, weights = _place(data, arena, weights)
     offset = has_offset_weights(op)
     weight_kind = "B" if offset else kind
     # Weights are unpacked once a block, the input's patches once a block and pixel.
@@ -160,7 +160,7 @@ def _depthwise(data, arena, op, loops):
     copies = out_c // in_c
     scale = _scaler(data, op)
     accumulate = multiply_add if kind == "b" else multiply_add_f32
-    weights ^= LIMIT
+    memory, weights = _place(data, arena, weights)
     for b in range(batch):
         image = in_ + b * in_h * in_w * in_c * size
         for y in range(-pad_h, out_h * stride_h - pad_h, stride_h):
@@ -177,7 +177,7 @@ def _depthwise(data, arena, op, loops):
                         values = (op[25],) * out_c  # its zero point
                     else:
                         continue
-                    row = get(data, weights + tap * out_c * size, kind, out_c)
+                    row = get(memory, weights + tap * out_c * size, kind, out_c)
                     sums = accumulate(sums, values, row)
                 put(arena, out, kind, [scale(c, total) for c, total in enumerate(sums)])
                 out += out_c * size

@@ -99,7 +99,7 @@ static __attribute__((noinline)) uint32_t times(uint32_t a, uint32_t b) {
 
 #if HOG_FULL
 #define FEATURES (HOG_FEATURE_INT8 | HOG_FEATURE_FLOAT32 | HOG_FEATURE_TYPES | HOG_FEATURE_FULL)
-#define LAST_CODE (HOG_DETECT)
+#define LAST_CODE (HOG_DEPTHWISE4)
 #define ALIGNMENT(size) ((size) < 4 ? (size) : 4)
 #define IS_QUANTIZED(type) ((type) == HOG_INT8 || (type) == HOG_INT16)
 #else
@@ -246,6 +246,7 @@ bool hog_has_offset_weights(const hog_conv_t *c) {
            && (c->batch | c->out_h | c->out_w) == 1 && c->k_h * c->k_w * c->in_c % 8 == 0;
 }
 
+// `weights`: as many in DATA.
 static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights) {
     if (c->op.type != HOG_INT8) {
         return E_TYPE;
@@ -283,19 +284,21 @@ static bool trails_input(const hog_conv_t *c) {
     return c->in - c->out >= lead;
 }
 
-// Those of float32 and int16 may lie in the arena: the model has computed them.
-static bool has_weights(const hog_t *h, const hog_conv_t *c, uint32_t size, uint32_t align, const tensor_t *out) {
+// Those of float32 and int16 may lie in the arena: the model has computed them; those that CONV4 has unpacked do.
+static bool has_weights(const hog_t *h, const hog_conv_t *c, bool unpacked, uint32_t size, uint32_t align,
+    const tensor_t *out) {
     #if HOG_FULL
-    if (!(c->weights & HOG_IN_DATA)) {
-        return (c->op.code == HOG_CONV16 || (c->op.code == HOG_CONV && c->op.type == HOG_FLOAT32))
+    if (unpacked || !(c->weights & HOG_IN_DATA)) {
+        return (unpacked || c->op.code == HOG_CONV16 || (c->op.code == HOG_CONV && c->op.type == HOG_FLOAT32))
                && in_arena(h, c->weights, size, align) && !overlap(c->weights, size, out->ref, out->size);
     }
     #endif
+    (void)unpacked;
     (void)out;
     return in_data(h, c->weights, size, align);
 }
 
-static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
+static error_t check_conv(const hog_t *h, const hog_conv_t *c, bool unpacked) {
     uint32_t size = hog_size(c->op.type);
     if (has_zero(c, offsetof(hog_conv_t, batch), 12) || c->in_c == 0 || c->out_c == 0) {
         return E_ZERO;
@@ -315,11 +318,11 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     }
     tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);
     uint32_t weights = times(scratch.size, c->out_c);
-    if (!has_weights(h, c, weights, hog_has_offset_weights(c) ? 4 : size, &out)) {
+    if (!has_weights(h, c, unpacked, weights, hog_has_offset_weights(c) ? 4 : size, &out)) {
         return E_WEIGHTS;
     }
     if (c->block != 0) {
-        error = check_block(h, c, weights);
+        error = check_block(h, c, unpacked ? 0 : weights);
         if (error) {
             return error;
         }
@@ -336,6 +339,12 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c) {
     } else if (c->op.code == HOG_CONV && c->op.type == HOG_INT8 && !is_contiguous(c)) {
         return E_NO_SCRATCH;
     }
+    #if HOG_FULL
+    if (unpacked && (overlap(in.ref, in.size, c->weights, weights)
+                     || (c->scratch != HOG_NONE && overlap(scratch.ref, scratch.size, c->weights, weights)))) {
+        return E_OVERLAP;
+    }
+    #endif
     error = check_conv_params(h, c);
     return error ? error : check_clamp(c->op.type, &c->clamp);
 }
@@ -959,7 +968,7 @@ static error_t check_conv16(const hog_t *h, const hog_conv_t *c) {
     if (c->scratch != HOG_NONE || c->block > 1) {
         return E_RESERVED;
     }
-    if (!has_weights(h, c, times(image(0, 1, c->k_h, c->k_w, c->in_c / c->groups, 1).size, c->out_c), 1, &out)) {
+    if (!has_weights(h, c, false, times(image(0, 1, c->k_h, c->k_w, c->in_c / c->groups, 1).size, c->out_c), 1, &out)) {
         return E_WEIGHTS;
     }
     uint32_t scales = c->scales, words = 2 * c->out_c + scales; // out_c is less than the arena
@@ -977,6 +986,20 @@ static error_t check_conv16(const hog_t *h, const hog_conv_t *c) {
         }
     }
     return check_clamp(HOG_INT16, &c->clamp);
+}
+
+static error_t check_conv4(const hog_t *h, const hog_conv4_t *op) {
+    hog_conv_t c = hog_unpacked(op);
+    if (c.op.type != HOG_INT8) {
+        return E_TYPE;
+    }
+    error_t error = check_conv(h, &c, true);
+    if (error) {
+        return error;
+    }
+    // As int8 they are in the arena, so there are less than 2^31.
+    uint32_t weights = image(0, 1, c.k_h, c.k_w, c.in_c / c.groups, 1).size * c.out_c;
+    return in_data(h, op->conv.weights, (weights + 1) / 2, 1) ? E_OK : E_WEIGHTS;
 }
 
 static error_t check_curve(const hog_t *h, const hog_curve_t *op) {
@@ -1086,6 +1109,8 @@ static const uint8_t record_size[] = {
     [HOG_LSTM] = sizeof(hog_lstm_t),
     [HOG_JUMP] = sizeof(hog_jump_t),
     [HOG_DETECT] = sizeof(hog_detect_t),
+    [HOG_CONV4] = sizeof(hog_conv4_t),
+    [HOG_DEPTHWISE4] = sizeof(hog_conv4_t),
     #endif
 };
 
@@ -1146,7 +1171,7 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
     switch (code) {
         case HOG_CONV:
         case HOG_DEPTHWISE:
-            return check_conv(h, record);
+            return check_conv(h, record, false);
         case HOG_AVERAGE_POOL:
         case HOG_MAX_POOL:
             return check_pool(h, record);
@@ -1204,6 +1229,9 @@ static error_t check_op(const hog_t *h, const hog_op_t *op, uint32_t left) {
             return check_jump(h, record);
         case HOG_DETECT:
             return check_detect(h, record);
+        case HOG_CONV4:
+        case HOG_DEPTHWISE4:
+            return check_conv4(h, record);
         #endif
         default:
             return in_data(h, lut->table, 256, 1) ? check_elements(h, lut, lut->count, 1, 1) : E_TABLE;
@@ -1474,6 +1502,10 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op) {
             break;
         case HOG_DETECT:
             hog_detect(h, arena, record);
+            break;
+        case HOG_CONV4:
+        case HOG_DEPTHWISE4:
+            hog_conv4(h, arena, record);
             break;
         case HOG_JUMP: // hog_run_ops() does it
             break;

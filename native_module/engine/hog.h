@@ -76,6 +76,8 @@ enum {
     HOG_LSTM = 27,
     HOG_JUMP = 32,      // runs on at another operator
     HOG_DETECT = 33,    // the boxes around objects that overlap least
+    HOG_CONV4 = 34,     // CONV and DEPTHWISE with weights of 4 bits
+    HOG_DEPTHWISE4 = 35,
 };
 
 typedef struct {
@@ -113,6 +115,13 @@ typedef struct {
     uint16_t block;     // 0, or how much of the output an engine may work on at once, see README.md
     hog_clamp_t clamp;
 } hog_conv_t;
+
+// CONV4, DEPTHWISE4: `conv` as of CONV, DEPTHWISE of int8, but weights in DATA are two to a byte, the first one in the
+// low half. They are unpacked before the layer runs.
+typedef struct {
+    hog_conv_t conv;
+    uint32_t unpacked;  // arena ref of room for the int8 weights
+} hog_conv4_t;
 
 // AVERAGE_POOL, MAX_POOL, of int16 too. The window counts only what lies inside the input.
 typedef struct {

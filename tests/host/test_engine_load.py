@@ -26,6 +26,7 @@ CONV = {
     "scratch": 1024, "in_c": 4, "out_c": 6, "groups": 2, "dilation_h": 1, "dilation_w": 1, "scales": 6,
     "block": 0,
 }  # fmt: skip
+CONV4 = {**CONV, "unpacked": 2000}
 FLOAT_CONV = {**CONV, **FLOAT_CLAMP, "scratch": NONE, "scales": 0, "out": 1024}
 DEPTHWISE = {**CONV, "groups": 4, "out_c": 8, "scales": 1, "scratch": NONE}
 POOL = {**IMAGE, **WINDOW, **INT8_CLAMP, "in": 0, "out": 512, "channels": 4, "reserved": 0}
@@ -83,6 +84,8 @@ VALID = {
     "conv": Record("CONV", "b", CONV),
     "float conv": Record("CONV", "f", FLOAT_CONV),
     "depthwise": Record("DEPTHWISE", "b", DEPTHWISE),
+    "conv4": Record("CONV4", "b", CONV4),
+    "depthwise4": Record("DEPTHWISE4", "b", {**DEPTHWISE, "unpacked": 2000}),
     "average pool": Record("AVERAGE_POOL", "b", POOL),
     "max pool": Record("MAX_POOL", "f", {**POOL, **FLOAT_CLAMP, "out": 1024}),
     "add": Record("ADD", "b", BINARY, BINARY_LOOPS),
@@ -184,6 +187,20 @@ REFUSED = [
     ("float conv", {"weights": ARENA - 428}, "weights misplaced"),
     ("conv16", {"weights": 512}, "weights misplaced"),
     ("float conv", {"scales": 1}, "neither one multiplier nor one for each channel"),
+    ("conv4", {"weights": IN_DATA + 4096 - 53}, "weights misplaced"),
+    ("conv4", {"weights": 3000}, "weights misplaced"),
+    ("conv4", {"unpacked": IN_DATA}, "weights misplaced"),
+    ("conv4", {"unpacked": ARENA - 107}, "weights misplaced"),
+    ("conv4", {"unpacked": 691}, "weights misplaced"),
+    ("conv4", {"unpacked": 119}, "overlap"),
+    ("conv4", {"unpacked": 1024 - 107}, "overlap"),
+    ("conv4", {"unpacked": 1024 + 17}, "overlap"),
+    ("conv4", {"scratch": NONE}, "patches need scratch"),
+    ("conv4", {"groups": 3}, "groups do not divide the channels"),
+    ("conv4", {"batch": 65535, "in_h": 65535, "in_w": 65535, "in_c": 0x10000000}, "input misplaced"),
+    ("conv4", {"k_h": 65535, "k_w": 65535, "out_c": 0x4000000, "in_c": 1, "groups": 1}, "misplaced"),
+    ("depthwise4", {"unpacked": 119}, "overlap"),
+    ("depthwise4", {"weights": IN_DATA + 4096 - 35}, "weights misplaced"),
     ("conv", {"groups": 3}, "groups do not divide the channels"),
     ("depthwise", {"groups": 2}, "groups do not divide the channels"),
     ("conv", {"out": 119}, "overlap"),

@@ -24,7 +24,7 @@ def test_operators_with_pairs() -> None:
         BUILD / "obj",
     ]
     subprocess.run(build, cwd=ROOT, env=env, check=True, capture_output=True)
-    test = ["test_operators.py", "-k", "native and int8 and (CONV_2D or FULLY_CONNECTED or ADD)"]
+    test = ["test_operators.py", "-k", "native and (int8 or int4) and (CONV_2D or FULLY_CONNECTED or ADD)"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *test],
         cwd=ROOT / "tests" / "host",

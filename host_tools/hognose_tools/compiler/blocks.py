@@ -59,7 +59,7 @@ def _choices(low: Lowered, step: Step) -> list[_Choice]:
     f = step.fields
     source, result = f["in"].buffer, f["out"].buffer
     may_share = (id(source), id(result)) in low.inplace
-    largest, unit = f["block"], 1 if step.name == "DEPTHWISE" else 2
+    largest, unit = f["block"], 1 if _like(step.name) == "DEPTHWISE" else 2
     found: dict[int, _Choice] = {}
     for block in range(largest, -1, -unit):
         if block:
@@ -81,8 +81,8 @@ def _choices(low: Lowered, step: Step) -> list[_Choice]:
 
 def _lead(step: Step, fields: dict[str, Any]) -> int | None:
     """`trail` of a record with these fields, a multiple of ALIGN."""
-    values = Record(step.name, step.type, fields).values()
-    lead: int | None = trail((RECORDS[step.name][0], step.type, *values))
+    values = Record(_like(step.name), step.type, fields).values()
+    lead: int | None = trail((RECORDS[_like(step.name)][0], step.type, *values))
     return None if lead is None else -(-lead // ALIGN) * ALIGN
 
 
@@ -96,12 +96,17 @@ def _choose(low: Lowered, step: Step, choice: _Choice) -> None:
         low.inplace[pair] = choice.lead
 
 
+def _like(name: str) -> str:
+    """What a record with weights of 4 bits is once they are unpacked."""
+    return name.removesuffix("4")
+
+
 def scratch_size(name: str, f: dict[str, Any]) -> int:
     """Bytes of scratch of a CONV or DEPTHWISE record of int8 that has scratch."""
     patch = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
     if not f["block"]:
         return patch
-    if name == "DEPTHWISE":
+    if _like(name) == "DEPTHWISE":
         rows = (f["block"] - 1) * f["stride_h"] + f["k_h"]
         return rows * ((f["out_w"] - 1) * f["stride_w"] + f["k_w"]) * 4
     quads = -(-patch // 4)

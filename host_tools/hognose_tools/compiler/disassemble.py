@@ -115,14 +115,17 @@ def _layer(index: int, record: Record) -> Layer:
     f: dict[str, Any] = record.fields
     item = ITEMSIZE[record.type]
     macs, weights, scratch = 0, 0, 0
-    if record.name in ("CONV", "DEPTHWISE", "CONV16"):
+    if record.name in ("CONV", "DEPTHWISE", "CONV16", "CONV4", "DEPTHWISE4"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["out_c"]]
         patch = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
         macs = prod(shape) * patch
         size, bias = {"b": (1, 4), "h": (1, 8), "f": (4, 4)}[record.type]
-        stored = patch * size if f["weights"] & IN_DATA else 0
-        weights = f["out_c"] * (stored + bias) + f["scales"] * 5
+        stored = f["out_c"] * patch * size if f["weights"] & IN_DATA else 0
         scratch = scratch_size(record.name, f) if record.name != "CONV16" and f["scratch"] < IN_DATA else 0
+        if record.name.endswith("4"):
+            scratch += stored
+            stored = (stored + 1) // 2
+        weights = stored + f["out_c"] * bias + f["scales"] * 5
     elif record.name == "MATMUL":
         shape = [*(v.n for v in record.loops), f["rows"], f["columns"]]
         macs = prod(shape) * f["depth"]

@@ -11,7 +11,10 @@ import numpy as np
 
 @dataclass(eq=False)
 class Tensor:
-    """A tensor of the model; `data` where it is a constant; `variable`: it keeps its value between runs."""
+    """A tensor of the model; `data` where it is a constant; `variable`: it keeps its value between runs.
+
+    `int4`: its int8 data are stored in 4 bits.
+    """
 
     index: int
     name: str
@@ -22,6 +25,7 @@ class Tensor:
     axis: int  # that the scales go along
     data: np.ndarray | None = None
     variable: bool = False
+    int4: bool = False
 
     @property
     def size(self) -> int:

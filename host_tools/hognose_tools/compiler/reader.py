@@ -156,9 +156,10 @@ def _tensor(file: _File, t: Any, index: int) -> Tensor:
     name = file.text(t.Name())
     axis = int(q.QuantizedDimension()) if q else 0
     data = _data(file, t, index, shape, dtype)
-    if dtype == "int4" and data is not None:
+    int4 = dtype == "int4" and data is not None
+    if int4:
         dtype = "int8"  # TFLM computes with int4 as with int8
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()))
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()), int4)
 
 
 def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:

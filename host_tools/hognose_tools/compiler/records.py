@@ -103,6 +103,8 @@ RECORDS: dict[str, tuple[int, str | dict[str, str]]] = {
         },
     ),
     "CONV16": (30, _CONV.replace("block", "wide")),
+    "CONV4": (34, _CONV + " unpacked:I"),
+    "DEPTHWISE4": (35, _CONV + " unpacked:I"),
     "JUMP": (32, "condition:I target:I"),
     "DETECT": (
         33,
@@ -170,7 +172,7 @@ FUNCTIONS = {
 }
 REFS = (
     *("in", "in1", "in2", "out", "weights", "params", "bias", "scratch", "table", "indices", "starts"),
-    *("time", "state", "hidden", "cell", "condition"),
+    *("unpacked", "time", "state", "hidden", "cell", "condition"),
     *("scores", "anchors", "out_classes", "out_scores", "out_count"),
 )
 

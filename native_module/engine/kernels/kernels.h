@@ -56,6 +56,10 @@ void hog_conv16(const hog_t *h, void *arena, const hog_conv_t *op);
 void hog_pool16(const hog_t *h, void *arena, const hog_pool_t *op);
 void hog_detect(const hog_t *h, void *arena, const hog_detect_t *op);
 void hog_curve(const hog_t *h, void *arena, const hog_curve_t *op);
+void hog_conv4(const hog_t *h, void *arena, const hog_conv4_t *op);
+
+// The layer with weights that have been unpacked.
+hog_conv_t hog_unpacked(const hog_conv4_t *op);
 
 // An element of any integer type, or bool, as int32; `hog_put` takes what it can hold of x.
 int32_t hog_get(const void *p, uint8_t type);

@@ -25,6 +25,7 @@ from .core import (
 from .shape import copy
 
 SAME = 0  # tflite.Padding
+_UNPACKED = 8192  # bytes: room for weights of 4 bits that are used once and so unpacked in parts
 
 
 @dataclass
@@ -219,11 +220,24 @@ def emit_conv(
     groups: int,
     depthwise: bool,
     bounds: dict[str, int] | None = None,
+    whole: Tensor | None = None,
 ) -> None:
-    """`weights`: where they lie, if the model computes them; `bounds`: fields that are given."""
-    x, y = op.inputs[0], op.outputs[0]
-    assert x is not None
+    """`weights`: where they lie, if the model computes them; `bounds`: fields that are given; `whole`: what
+    the layer makes a part of."""
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    assert x is not None and w is not None
     computed = not isinstance(weights, np.ndarray)
+    int4 = w.int4 and not computed and -8 <= weights.min() <= weights.max() <= 7
+    in_place = _patch_in_place(rows, columns, groups)
+    if int4 and in_place and batch * rows.out * columns.out == 1 and out_c > (part := _part(weights)):
+        for first in range(0, out_c, part):
+            some = slice(first, min(first + part, out_c))
+            piece = _channels(low, op, some)
+            n = some.stop - first
+            emit_conv(
+                low, piece, kind, weights[some], batch, rows, columns, in_c, n, groups, depthwise, whole=y
+            )
+        return
     sums = np.zeros(out_c, np.int64)
     if kind == "b":
         sums = weights.astype(np.int64).sum(axis=(0, 1, 2) if depthwise else (1, 2, 3))
@@ -234,18 +248,18 @@ def emit_conv(
     patch = rows.k * columns.k * depth
     macs = batch * rows.out * columns.out * out_c * patch
     scratch, block = None, 0
-    if kind == "b" and not depthwise and not _patch_in_place(rows, columns, groups):
+    if kind == "b" and not depthwise and not in_place:
         scratch = low.new_buffer(patch * ITEMSIZE[kind])
     if kind == "b" and weights.min() > -128:
         block = _largest_block(batch, rows, columns, out_c // groups, depthwise, scratch is None)
         if block and scratch is None and (depthwise or batch * rows.out * columns.out > 1):
             scratch = low.new_buffer(1)
-        elif block and scratch is None and patch % 8 == 0:
+        elif block and scratch is None and patch % 8 == 0 and not int4:
             weights = weights.view(np.uint8) ^ 128  # stored with 128 added, see the format's page
     fields = {
         "in": low.place(x),
         "out": low.place(y),
-        "weights": weights if computed else Const(weights.tobytes()),
+        "weights": weights if computed else Const((_nibbles(weights) if int4 else weights).tobytes()),
         "params": params,
         "scratch": scratch,
         "in_c": in_c,
@@ -270,14 +284,50 @@ def emit_conv(
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
         **(bounds or {}),
     }
+    name = "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV"
+    if int4:
+        name += "4"
+        fields["unpacked"] = low.new_buffer(weights.size)
     low.emit(
-        "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV",
+        name,
         op,
         fields,
         kind=kind,
         macs=macs,
         inplace=[x] if block and scratch else [],  # if blocks.fit finds that it can
+        tensor=whole,
     )
+
+
+def _part(weights: np.ndarray) -> int:
+    """Channels whose unpacked weights are _UNPACKED bytes, or few channels."""
+    return max(2, _UNPACKED // weights[0].size // 2 * 2)
+
+
+def _channels(low: Lowered, op: Operator, some: slice) -> Operator:
+    """The layer of one pixel with some of its output channels only."""
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    b = op.inputs[2] if len(op.inputs) > 2 else None
+    assert w is not None
+    if b is not None:
+        values = constant(op, 2, "bias").reshape(-1)
+        if values.size != y.shape[-1]:
+            raise Unsupported(f"{values.size} bias values for {y.shape[-1]} channels: damaged model")
+        b = replace(b, data=values[some], shape=values[some].shape)
+    if len(w.scales) == y.shape[-1]:
+        w = replace(w, scales=w.scales[some], zero_points=w.zero_points[some])
+    place = low.place(y)
+    assert isinstance(place, View)
+    piece = replace(y, index=low.new_index(), shape=(some.stop - some.start,))
+    low.places[piece.index] = View(place.buffer, place.offset + some.start)
+    return Operator(op.index, op.kind, op.version, [x, w, b], [piece], op.options)
+
+
+def _nibbles(weights: np.ndarray) -> np.ndarray:
+    """Two values to a byte, the first in the low half."""
+    nibbles = weights.reshape(-1).view(np.uint8) & 15
+    nibbles = np.append(nibbles, np.zeros(nibbles.size % 2, np.uint8))
+    return nibbles[::2] | nibbles[1::2] << 4
 
 
 def _sums_wide(op: Operator) -> bool:
