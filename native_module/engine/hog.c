@@ -246,13 +246,15 @@ bool hog_has_offset_weights(const hog_conv_t *c) {
            && (c->batch | c->out_h | c->out_w) == 1 && c->k_h * c->k_w * c->in_c % 8 == 0;
 }
 
-// `weights`: as many in DATA.
-static error_t check_block(const hog_t *h, const hog_conv_t *c, uint32_t weights) {
+static error_t check_block(const hog_t *h, const hog_conv_t *c, bool unpacked, uint32_t weights) {
     if (c->op.type != HOG_INT8) {
         return E_TYPE;
     }
     if (c->op.code == HOG_CONV ? c->block % 2 != 0 || c->block > c->out_c / c->groups : c->block > c->out_h) {
         return E_BLOCK;
+    }
+    if (unpacked) { // -8 at least
+        return E_OK;
     }
     int8_t least = hog_has_offset_weights(c) ? 0 : INT8_MIN;
     for (const int8_t *w = hog_at(h, NULL, c->weights); weights != 0; --weights) {
@@ -322,7 +324,7 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c, bool unpacked) {
         return E_WEIGHTS;
     }
     if (c->block != 0) {
-        error = check_block(h, c, unpacked ? 0 : weights);
+        error = check_block(h, c, unpacked, weights);
         if (error) {
             return error;
         }

@@ -306,7 +306,7 @@ def work(model: hognose.Model) -> int:
     for at in file.operators:
         op = file.fields(at)
         name = hogfile.OPERATORS[op[0]]
-        if name in ("CONV", "DEPTHWISE"):
+        if name in ("CONV", "DEPTHWISE", "CONV16", "CONV4", "DEPTHWISE4"):
             total += op[9] * op[12] * op[13] * op[8] * op[14] * op[15] * max(1, op[7] // op[16])
         elif name in ("AVERAGE_POOL", "MAX_POOL"):
             total += op[5] * op[8] * op[9] * op[4] * min(op[10], op[6]) * min(op[11], op[7])
