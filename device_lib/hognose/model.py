@@ -51,7 +51,8 @@ class Model:
     lies and must not change; only memory that is not word-aligned is copied. `engine`: "native" (the
     module `_hognose`), "reference" (plain Python) or None, the best there is. `arena`: a writable buffer
     of at least `arena_size` bytes to work in; models that do not run at the same time and keep no state may
-    share one.
+    share one. `stream`: the weights stay in the file, and are read when their layers run; the model needs far
+    less RAM and more time.
 
     Attributes, lists over the inputs or outputs as in OpenMV's `ml.Model`: `input_shape` (tuples),
     `input_dtype` (typecodes: b int8, f float32 …), `input_scale`, `input_zero_point`, and the same for
@@ -62,19 +63,28 @@ class Model:
     needed and free. ImportError: there is no such engine.
     """
 
-    def __init__(self, source, engine=None, arena=None):
-        self._meta = self._numbers = None
+    def __init__(self, source, engine=None, arena=None, stream=False):
+        self._meta = self._numbers = self._stream = None
         self.ram = 0
         if hasattr(source, "__fspath__"):
             source = str(source)
         if isinstance(source, str):
             self._label = source
-            self._file = self._read(source)
+            self._file = self._read(source, stream)
+        elif stream:
+            raise TypeError("stream=True reads a file: give its path, not %s" % _describe(source))
         else:
             self._label = "model"
             self._file = _bytes_view(source)
-        self.len = len(self._file)
         self._engine, self.engine = _find_engine(engine, self._file)
+        if self._stream:
+            if self.engine == "tflm":
+                raise ValueError(
+                    "%s: TensorFlow Lite Micro cannot stream: pack it without --engine tflm" % source
+                )
+            self._engine = self._stream.serve(self._engine, _find_engine(self.engine, self._file)[0])
+        else:
+            self.len = len(self._file)
         self._state = self._allocate(self._engine.STATE_SIZE)
         self.arena_size = self._load()
         self._arena = self._allocate(self.arena_size) if arena is None else self._check_arena(arena)
@@ -194,7 +204,9 @@ class Model:
         )
 
     def deinit(self):
-        """Lets go of all memory; the model is of no use afterwards."""
+        """Lets go of all memory, and of a file that is streamed; the model is of no use afterwards."""
+        if self._stream:
+            self._stream.close()
         self._file = self._state = self._arena = self._numbers = None
         self.ram = 0
 
@@ -213,29 +225,40 @@ class Model:
         except MemoryError:
             raise MemoryError("%s needs %d bytes in one piece, %d are free" % (self._label, n, _free()))
 
-    def _read(self, path):
-        """The file as a memoryview: in place in ROMFS, else a copy in RAM."""
+    def _read(self, path, stream):
+        """The file as a memoryview: in place in ROMFS, else a copy in RAM; of one to be streamed the head."""
         try:
-            size = os.stat(path)[6]
+            self.len = size = os.stat(path)[6]
             file = open(path, "rb")
         except OSError as e:
             raise OSError(e.args[0], "cannot open %s" % path)
-        with file:
+        try:
             try:
                 return memoryview(file)
             except TypeError:
                 pass
+            if stream:
+                from .stream import Stream
+
+                self._stream = Stream(file, path, size, self._allocate)
+                return self._stream.head
             # The header states the arena, so that all is known before anything large is allocated.
             head = file.read(hogfile.HEADER_SIZE)
             need = size + (hogfile.arena_size(head) if head[:4] == b"HOGN" else 0)
             free = _free()
             if need > free:
-                raise MemoryError("%s needs %d bytes (file and arena), %d are free" % (path, need, free))
+                raise MemoryError(
+                    "%s needs %d bytes (file and arena), %d are free; Model(path, stream=True) needs fewer"
+                    % (path, need, free)
+                )
             data = memoryview(self._allocate(size))
             data[: len(head)] = head
             if file.readinto(data[len(head) :]) != size - len(head):
                 raise OSError("cannot read all of %s" % path)
             return data
+        finally:
+            if not self._stream:
+                file.close()
 
     def _load(self):
         """The engine checks the file; returns the arena's size."""

@@ -29,6 +29,7 @@ class Model:
         source: str | PathLike[str] | Buffer,
         engine: Literal["native", "reference"] | None = None,
         arena: Buffer | None = None,
+        stream: bool = False,
     ) -> None: ...
     @property
     def labels(self) -> list[str] | None: ...

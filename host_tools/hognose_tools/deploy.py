@@ -79,7 +79,7 @@ def _deploy(
     wanted[f"{board.base}/{name}"] = hog
     for file, data in app.items():
         wanted[board.app if file == "main.py" else f"{board.base}/{file}"] = data
-    install.check_ram(board, model, library)
+    install.check_ram(board, model, library, streams=any(b"stream=True" in data for data in app.values()))
     deployment = install.Deployment(link, board, wanted)
     deployment.prepare()
     with bar("deploy", deployment.size, "bytes", quiet=True) as progress:

@@ -46,6 +46,8 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
         "file_size": len(data),
         "hog_size": hog.size,
         "arena_size": hog.arena_size,
+        "ram": hog.size + hog.arena_size,
+        "ram_streamed": hog.streamed + hog.arena_size,
         **_plan(compiled),
         "macs": sum(layer.macs for layer in hog.layers),
         "weights": sum(layer.weights for layer in hog.layers),
@@ -101,6 +103,9 @@ def _table(facts: dict[str, Any]) -> str:
         + (f" (lower bound {facts['arena_lower_bound']:,})" if "arena_lower_bound" in facts else "")
         + f", weights {facts['weights']:,} bytes, {facts['macs']:,} MACs",
     ]
+    if facts["ram_streamed"] < facts["ram"] / 2:
+        streamed = f"{facts['ram_streamed']:,} with Model(path, stream=True)"
+        lines.append(f"RAM: file and arena {facts['ram']:,} bytes; {streamed}")
     if facts["keeps_state"]:
         lines.append("keeps state from run to run: model.reset() clears it")
     if facts["native_module"] == "full":

@@ -16,9 +16,11 @@ import serial
 import hognose
 from hognose_tools import cli
 from hognose_tools.board import connection, install
-from hognose_tools.board.pico import ROOT, USERMOD, Pico, missing, module
+from hognose_tools.board.pico import CYCLES, ROOT, USERMOD, Pico, missing, module
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
+from hognose_tools.oracle import Oracle
+from test_compiler import dense_chain
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
@@ -220,3 +222,49 @@ def test_crash_loop(capsys, app, tmp_path):
             assert ("a crash loop" in capsys.readouterr().err) == bool(code)
             if not code:
                 assert predictions(pico) == expected_lines(app)
+
+
+# A model that is larger than the Pico's RAM.
+
+STREAMING = """
+import binascii, gc, json
+from machine import mem32
+import hognose
+
+try:
+    hognose.Model("large.hog")
+except MemoryError as e:
+    print(e)
+model = hognose.Model("large.hog", stream=True)
+window = bytes([i * 7 & 255 for i in range(600)])
+out = bytearray(10)
+model.invoke(window, out)
+gc.collect()
+free = gc.mem_free()
+start = mem32[{cycles:#x}]
+model.invoke(window, out)
+cycles = mem32[{cycles:#x}] - start & 0xFFFFFFFF
+print(json.dumps([binascii.hexlify(out).decode(), model.ram, model.len, cycles, free - gc.mem_free()]))
+"""
+
+
+def test_300_kb_of_weights_run_on_a_pico(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    tflite = dense_chain([600, 400, 150, 10])
+    compiled = compile_tflite(tflite, name="large")
+    (tmp_path / "large.hog").write_bytes(compiled.hog)
+    main = tmp_path / "main.py"
+    with Pico(flash=tmp_path / "flash.img") as pico:
+        arguments = ["deploy", str(tmp_path / "large.hog"), "--port", pico.url, "--main", str(main)]
+        main.write_text("import hognose\nmodel = hognose.Model('large.hog')\n")
+        assert cli.main(arguments) == 2
+        assert "Model(..., stream=True)" in capsys.readouterr().err
+        main.write_text(STREAMING.format(cycles=CYCLES))
+        assert cli.main(arguments) == 0
+        refused, facts = boot(pico)
+    assert "needs" in refused and "stream=True" in refused
+    out, ram, size, cycles, _ = json.loads(facts)
+    window = np.array([i * 7 & 255 for i in range(600)], np.uint8).view(np.int8).reshape(1, 600)
+    (expected,) = Oracle(tflite).run([window])
+    assert bytes.fromhex(out) == expected.tobytes()
+    assert size == len(compiled.hog) > 300_000 > 6 * ram
+    print(f"{size:,} bytes, {ram:,} of RAM, {cycles:,} cycles, {cycles / size:.1f} a byte")

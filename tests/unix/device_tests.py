@@ -351,6 +351,22 @@ def test_no_allocation():
     assert gc.mem_alloc() == before
 
 
+def test_stream():
+    whole, streamed = model("gestures"), model("gestures", stream=True)
+    given, a, b = content("gestures.in0"), bytearray(3), bytearray(3)
+    whole.invoke(given, a)
+    streamed.invoke(given, b)
+    assert a == b and streamed.len == whole.len
+    if MICROPYTHON and ENGINE == "native":
+        micropython.heap_lock()
+        try:
+            streamed.invoke(given, b)
+        finally:
+            micropython.heap_unlock()
+    assert a == b
+    streamed.deinit()
+
+
 def test_arena():
     m = model("gestures")
     given, expected = content("gestures.in0"), content("gestures.out0")

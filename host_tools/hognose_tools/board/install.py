@@ -310,10 +310,12 @@ _MODULES = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
 
 def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()) -> dict[str, bytes]:
     """What the board's /lib has to hold, contents by path. Optional modules go where they are of use."""
+    sources = list(app)
     wanted = {
         "reference": engine == "reference",
+        "stream": any(b"stream" in s for s in sources) if sources else model.streamed < model.size // 2,
         "tflm_engine": facts.tflm,
-        "lite": facts.tflm or any(b"hognose.lite" in source for source in app),
+        "lite": facts.tflm or any(b"hognose.lite" in source for source in sources),
     }
     files = {}
     if facts.frozen_library is None:
@@ -325,11 +327,14 @@ def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()
     return files
 
 
-def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes]) -> None:
-    """UserError where the board's RAM cannot hold the model. The arena's size is in the file."""
+def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes], streams: bool = False) -> None:
+    """UserError where the board's RAM cannot hold the model. The arena's size is in the file.
+
+    `streams`: the app leaves the weights in the file.
+    """
     reference = "hognose/reference.py" in library
     parts = {
-        "file": model.size,
+        "weights being read" if streams else "file": model.streamed if streams else model.size,
         "arena": model.arena_size,
         "inputs": sum(4 * p.size for p in model.inputs),
         "native module": len(library.get("_hognose.mpy", b"")),
@@ -338,10 +343,13 @@ def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes]) -> None:
     need = max(sum(parts.values()), REFERENCE_COMPILING if reference and parts["library"] else 0)
     if facts.ram_free is not None and need > facts.ram_free:
         listed = ", ".join(f"{part} {size:,}" for part, size in parts.items() if size)
+        streamed = need - model.size + model.streamed
+        helps = f"open it with Model(..., stream=True) for {streamed:,} bytes, "
         raise UserError(
             f"the model needs {need:,} bytes of RAM ({listed}), {facts.machine} has {facts.ram_free:,} free: "
-            "make it smaller (`hognose inspect` shows its layers), or use firmware with the engine built in "
-            "(native_module/README.md), or a board with more RAM"
+            + (helps if not streams and streamed <= facts.ram_free else "")
+            + "make it smaller (`hognose inspect` shows its layers), or use firmware with the engine built "
+            "in (native_module/README.md), or a board with more RAM"
         )
 
 

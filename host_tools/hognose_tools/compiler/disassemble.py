@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 import hognose
-from hognose import hogfile
+from hognose import hogfile, stream
 from hognose.tflm_engine import flatbuffer
 
 from ..errors import UserError
@@ -48,6 +48,9 @@ class HogFile:
     layers: list[Layer] = field(default_factory=list)
     features: int = 0
     initial: int = 0  # of the layers, the first ones that run only at a reset
+    streamed: int = (
+        0  # bytes that take the place of the file in RAM if it is streamed; its size if it cannot be
+    )
 
     @property
     def needs_full(self) -> bool:
@@ -80,11 +83,19 @@ def disassemble(data: bytes) -> HogFile:
         ports.append(Port(name, shape, chr(kind), scale, zero_point))
         at += 16 + 4 * rank
     arena_size, features = struct.unpack_from("<II", data, 16)
-    hog = HogFile(len(data), arena_size, meta, ports[:inputs], ports[inputs:], [], features, initial)
+    ends = ports[:inputs], ports[inputs:]
+    hog = HogFile(len(data), arena_size, meta, *ends, [], features, initial, _streamed(data))
     for index in range(operators):
         record, at = unpack(plan, at)
         hog.layers.append(_layer(index, record))
     return hog
+
+
+def _streamed(data: bytes) -> int:
+    try:
+        return min(len(data), stream.needs(memoryview(data)[: hogfile.section(data, b"DATA")[0]]))
+    except ValueError:
+        return len(data)
 
 
 def _carried(data: bytes) -> HogFile:
@@ -103,7 +114,7 @@ def _carried(data: bytes) -> HogFile:
         [Port(next(names, ""), t.shape, TYPECODE[t.dtype], *_numbers(t)) for t in tensors]
         for tensors in (graph.inputs, graph.outputs)
     ]
-    return HogFile(len(data), 0, meta, *ports)
+    return HogFile(len(data), 0, meta, *ports, streamed=len(data))
 
 
 def _numbers(t: Tensor) -> tuple[float, int]:

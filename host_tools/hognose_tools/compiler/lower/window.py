@@ -3,6 +3,7 @@
 """Operators whose kernel slides over the input: convolutions, dense layers, pooling."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from .shape import copy
 
 SAME = 0  # tflite.Padding
 _UNPACKED = 8192  # bytes: room for weights of 4 bits that are used once and so unpacked in parts
+_LARGEST = 32 << 10  # bytes of weights in one record, where a layer can be cut
 
 
 @dataclass
@@ -219,17 +221,18 @@ def emit_conv(
     out_c: int,
     groups: int,
     depthwise: bool,
-    bounds: dict[str, int] | None = None,
+    given: dict[str, Any] | None = None,
     whole: Tensor | None = None,
 ) -> None:
-    """`weights`: where they lie, if the model computes them; `bounds`: fields that are given; `whole`: what
-    the layer makes a part of."""
+    """`weights`: where they lie, if the model computes them; `given`: fields that are not computed here;
+    `whole`: what the layer makes a part of."""
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
     computed = not isinstance(weights, np.ndarray)
     int4 = w.int4 and not computed and -8 <= weights.min() <= weights.max() <= 7
     in_place = _patch_in_place(rows, columns, groups)
-    if int4 and in_place and batch * rows.out * columns.out == 1 and out_c > (part := _part(weights)):
+    one_pixel = not (computed or depthwise) and in_place and batch * rows.out * columns.out == 1
+    if one_pixel and (int4 or kind == "b") and out_c > (part := _part(weights, int4)):
         for first in range(0, out_c, part):
             some = slice(first, min(first + part, out_c))
             piece = _channels(low, op, some)
@@ -282,7 +285,7 @@ def emit_conv(
         "block": block,
         "wide": int(kind == "h" and _sums_wide(op)),
         **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
-        **(bounds or {}),
+        **(given or {}),
     }
     name = "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV"
     if int4:
@@ -299,9 +302,10 @@ def emit_conv(
     )
 
 
-def _part(weights: np.ndarray) -> int:
-    """Channels whose unpacked weights are _UNPACKED bytes, or few channels."""
-    return max(2, _UNPACKED // weights[0].size // 2 * 2)
+def _part(weights: np.ndarray, int4: bool) -> int:
+    """Output channels of a part of a large layer: what is unpacked, or read from a file, fits into RAM."""
+    fitting = (_UNPACKED if int4 else _LARGEST) // weights[0].size
+    return fitting // 32 * 32 or max(2, fitting // 2 * 2)  # the dense kernel does 32 at once
 
 
 def _channels(low: Lowered, op: Operator, some: slice) -> Operator:
