@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as e:
         print(f"hognose: {e}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("hognose: not enough memory on this computer: try fewer samples", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
         return 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from .errors import UserError
 
 AEON = "pip install --no-deps --ignore-requires-python aeon==1.6.0"
 TIME_COLUMNS = {"time", "timestamp", "t", "ms", "us", "seconds", "index"}
+MAX_LABELS = 10_000  # a larger number in `y` is no class
 TRAIN_FOLDERS, TEST_FOLDERS = ("train", "training"), ("test", "testing")
 
 
@@ -152,17 +152,8 @@ def _split(name: str, recordings: Recordings, seed: int) -> tuple[Recordings, Re
 # .npz
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; UserError where it is none."""
-    try:
-        with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, AttributeError) as e:
-        raise UserError(f"{path} cannot be read as .npz of plain arrays: write it with numpy.savez") from e
-
-
 def _npz(path: Path, seed: int) -> tuple[Recordings, Recordings, list[str]]:
-    arrays = read_npz(path)
+    arrays = files.read_npz(path)
     labels = [str(label) for label in np.ravel(arrays.get("labels", []))]
     pairs = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [("x", "y")]
     missing = [key for pair in pairs for key in pair if key not in arrays]
@@ -171,6 +162,8 @@ def _npz(path: Path, seed: int) -> tuple[Recordings, Recordings, list[str]]:
             f"{path} lacks {', '.join(missing)} (it has {', '.join(arrays) or 'nothing'}); "
             "it needs x and y, or x_train, y_train, x_test, y_test"
         )
+    for _, y in pairs:
+        arrays[y] = _classes(arrays[y])
     parts = [_examples(path, x, arrays[x], y, arrays[y], labels) for x, y in pairs]
     if len(parts) == 1:
         parts = list(_split(path.stem, parts[0], seed))
@@ -180,26 +173,32 @@ def _npz(path: Path, seed: int) -> tuple[Recordings, Recordings, list[str]]:
     return parts[0], parts[1], labels
 
 
+def _classes(y: np.ndarray) -> np.ndarray:
+    """Labels, one an example: text, or whole numbers where they can be such (one-hot, floats)."""
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "iuf":
+        return y.argmax(1)
+    y = y.ravel()
+    if y.dtype.kind == "f" and np.isfinite(y).all() and (np.trunc(y) == y).all():
+        return np.clip(y, -MAX_LABELS, MAX_LABELS).astype(np.int64)
+    return y
+
+
 def _examples(
     path: Path, x_key: str, x: np.ndarray, y_key: str, y: np.ndarray, labels: Sequence[str]
 ) -> Recordings:
-    if x.dtype.kind not in "iuf" or x.ndim < 2:
+    if x.dtype.kind not in "iuf" or x.ndim < 2 or 0 in x.shape[1:]:
         raise UserError(f"{path}: {x_key} is {x.dtype} {list(x.shape)}; it must be numbers, [examples, …]")
-    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "iuf":
-        y = y.argmax(1)  # one-hot
-    y = y.ravel()
     if len(x) != len(y) or not len(x):
         raise UserError(
             f"{path}: {len(x)} examples in {x_key} and {len(y)} labels in {y_key}; they must match"
         )
-    x = (x[:, :, None] if x.ndim == 2 else x).astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinity
+        x = (x[:, :, None] if x.ndim == 2 else x).astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(1))
     if len(bad):
         raise UserError(f"{path}: {x_key}[{bad[0]}] has a NaN or infinity; leave such examples out")
-    if y.dtype.kind == "f" and (y == y.astype(np.int64)).all():
-        y = y.astype(np.int64)
     if y.dtype.kind in "iub":
-        if y.min() < 0 or (labels and y.max() >= len(labels)):
+        if y.min() < 0 or y.max() >= (len(labels) or MAX_LABELS):
             raise UserError(f"{path}: {y_key} holds {y.min()} to {y.max()}; labels are numbered from 0")
         return [(a, labels[i] if labels else str(i)) for a, i in zip(x, y.tolist(), strict=True)]
     if y.dtype.kind != "U":
@@ -238,7 +237,10 @@ def read_csv(path: str | Path) -> np.ndarray:
     text = files.read(path).decode("utf-8-sig", "replace")
     delimiter = next((d for d in (",", ";", "\t") if d in text), " ")
     lines = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    rows = [(i, [c for c in row if c or delimiter != " "]) for i, row in enumerate(lines, 1) if any(row)]
+    try:
+        rows = [(i, [c for c in row if c or delimiter != " "]) for i, row in enumerate(lines, 1) if any(row)]
+    except csv.Error as e:
+        raise UserError(f"{path} is no CSV file: {e}") from e
     keep = None
     if rows and _floats(rows[0][1]) is None:
         keep = [i for i, title in enumerate(rows[0][1]) if title.strip().lower() not in TIME_COLUMNS]

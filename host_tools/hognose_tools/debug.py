@@ -50,8 +50,6 @@ def main(args: argparse.Namespace) -> int:
     ports = disassemble(compiled.hog if compiled else carry_tflite(tflite)).inputs
     if args.input:
         given = [a[: args.samples] for a in samples.load(args.input, ports)]
-        if not len(given[0]):
-            raise UserError(f"{args.input} holds no samples")
         inputs = [elements(a, p, args.input) for a, p in zip(given, ports, strict=True)]
     else:
         given = inputs = samples.random(ports, args.samples or 10)
@@ -210,7 +208,7 @@ def _numbers(given: np.ndarray, raw: np.ndarray, t: Tensor, wanted: Tensor) -> n
     """An input of the float model: the numbers that were given, where they were, not what is left of them."""
     if wanted.dtype != "float32":
         return raw
-    return real_values(raw, t) if given.dtype == raw.dtype else given.astype(np.float32)
+    return real_values(raw, t) if given.dtype == raw.dtype else samples.float32(given)
 
 
 def _check_float(graph: Graph, other: Graph, partner: dict[int, int]) -> None:

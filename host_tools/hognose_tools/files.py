@@ -2,9 +2,14 @@
 # Part of hognose: neural networks in MicroPython.
 """Files that are read with a clear error and written whole or not at all."""
 
+import io
 import os
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
+
+import numpy as np
 
 from .errors import UserError
 
@@ -17,11 +22,35 @@ def read(path: str | Path) -> bytes:
         raise UserError(f"cannot read {path}: {e.strerror or e}") from e
 
 
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; UserError where it is none."""
+    try:
+        with np.load(io.BytesIO(read(path)), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, TypeError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as e:
+        raise UserError(f"{path} is no .npz file of plain arrays: write it with numpy.savez") from e
+
+
+def check(path: str | Path) -> None:
+    """UserError where nothing can be written to `path`: asked before long work."""
+    real = Path(os.path.realpath(path))
+    if real.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    if not os.access(real.parent, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: its folder does not exist or is closed to you")
+
+
 def write(path: str | Path, data: bytes) -> None:
-    """Write through a temporary file beside it and a rename: an old file stays until the new is whole."""
-    path = Path(path)
+    """Write through a temporary file beside it and a rename: an old file stays until the new is whole.
+
+    A link stays one. What is no file (/dev/null, a pipe) is written to as it is.
+    """
+    given, path = path, Path(os.path.realpath(path))
     temporary = None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(data)
+            return
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(fd, "wb") as f:
             f.write(data)
@@ -34,4 +63,4 @@ def write(path: str | Path, data: bytes) -> None:
     except OSError as e:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise UserError(f"cannot write {path}: {e.strerror or e}") from e
+        raise UserError(f"cannot write {given}: {e.strerror or e}") from e

@@ -74,8 +74,8 @@ def parse_meta(pairs: list[str]) -> dict[str, Any]:
         if key in meta:
             raise UserError(f"--meta gives {key} twice")
         try:
-            # NaN and Infinity are no JSON, though Python reads them.
-            meta[key] = json.loads(value, parse_constant=str)
-        except ValueError:
+            meta[key] = json.loads(value)
+            json.dumps(meta[key], allow_nan=False)  # NaN and infinity are no JSON, though Python reads them
+        except (ValueError, RecursionError):
             meta[key] = value
     return meta

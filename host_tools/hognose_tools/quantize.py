@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    files.check(args.output)
     representative = None
     if args.representative is not None and args.type != "float32":
         representative = load_representative(args.representative, args.window, args.hop)
@@ -123,7 +124,7 @@ def load_representative(source: str, window: int | None = None, hop: int | None 
     """Arrays for `quantize` from a file or data set, one per input of the model."""
     if Path(source).suffix != ".npz" or window is not None:
         return [datasets.load(source, window, hop).x_train]
-    arrays = datasets.read_npz(source)
+    arrays = files.read_npz(source)
     for key in ("x_train", "x"):
         if key in arrays:
             return [arrays[key]]

@@ -14,6 +14,7 @@ from .compiler.records import TYPECODE
 from .errors import UserError
 
 NUMPY: dict[str, np.dtype] = {code: np.dtype(name).newbyteorder("<") for name, code in TYPECODE.items()}
+MAX_RANDOM = 1 << 30  # bytes
 
 
 @dataclass
@@ -38,22 +39,20 @@ class Port:
 
 def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
     """The inputs in an .npz, each [samples, *shape]; a batch axis of 1 may be missing."""
-    try:
-        with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, AttributeError) as e:
-        raise UserError(f"{path} is no .npz file: write it with numpy.savez(path, **{{'0': array}})") from e
+    arrays = files.read_npz(path)
     wanted = [str(i) for i in range(len(ports))]
     if sorted(arrays) != sorted(wanted):
         raise UserError(
             f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}; the model's inputs are "
-            f"{', '.join(wanted)}, so name them that"
+            f"{', '.join(wanted)}, so name them that: numpy.savez(path, **{{'0': array}})"
         )
     loaded = [
         _shaped(arrays[key], port, f"{path}, input {key}") for key, port in zip(wanted, ports, strict=True)
     ]
     if len({len(a) for a in loaded}) > 1:
         raise UserError(f"{path}: the inputs have different numbers of samples: {[len(a) for a in loaded]}")
+    if not len(loaded[0]):
+        raise UserError(f"{path} holds no samples")
     return loaded
 
 
@@ -73,16 +72,24 @@ def raw(array: np.ndarray, port: Port, where: str) -> np.ndarray:
     if array.dtype.kind != port.dtype.kind:
         raise UserError(f"{where}: {array.dtype} where raw {port.dtype} values are expected")
     result = array.astype(port.dtype)
-    if port.dtype.kind == "i" and not np.array_equal(result, array):
+    if port.dtype.kind in "iu" and not np.array_equal(result, array):
         raise UserError(f"{where}: values beyond {port.dtype}; raw values are the quantized integers")
     return result
 
 
+def float32(array: np.ndarray) -> np.ndarray:
+    """Numbers as the board takes them; what is beyond float32 is infinity."""
+    with np.errstate(over="ignore"):
+        return array.astype("<f4")
+
+
 def quantized(array: np.ndarray, port: Port) -> np.ndarray:
     """Numbers as the model's elements: a float32 division, rounded half away from zero, clamped."""
+    array = float32(array)
     if port.type == "f":
-        return array.astype(port.dtype)
-    ratio = array.astype(np.float32) / np.float32(port.scale or 1)
+        return array
+    with np.errstate(over="ignore"):
+        ratio = array / np.float32(port.scale or 1)
     rounded = np.trunc(ratio.astype(np.float64) + np.copysign(0.5, ratio))
     if port.type == "?":
         return array.astype(bool)
@@ -92,6 +99,9 @@ def quantized(array: np.ndarray, port: Port) -> np.ndarray:
 
 def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:
     """Raw samples over the whole range of each input; the same ones every time."""
+    size = count * sum(p.size * p.dtype.itemsize for p in ports)
+    if size > MAX_RANDOM:
+        raise UserError(f"{count} random samples of this model take {size:,} bytes; ask for fewer")
     chance = np.random.default_rng(seed)
     arrays = []
     for port in ports:

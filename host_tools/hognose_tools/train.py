@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 BATCH = 16  # examples a step
+MAX_FILTERS = 1024  # far beyond any microcontroller
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if Path(args.output).suffix != ".keras":
         raise UserError(f"{args.output}: a Keras model's file name ends in .keras")
+    files.check(args.output)
+    if not 0 <= args.seed < 1 << 32:
+        raise UserError("--seed is 0 to 4294967295")
     dataset = datasets.load(args.data, args.window, args.hop, args.seed)
     model = train(dataset, args.epochs, args.filters, args.seed)
     save(model, args.output)
@@ -63,8 +67,8 @@ def train(dataset: Dataset, epochs: int | None = None, filters: int = 8, seed: i
         )
     if epochs is None:  # few examples make few steps an epoch
         epochs = max(30, math.ceil(1000 / math.ceil(len(dataset.x_train) / BATCH)))
-    if epochs < 1 or filters < 1:
-        raise UserError("--epochs and --filters are at least 1")
+    if epochs < 1 or not 1 <= filters <= MAX_FILTERS:
+        raise UserError(f"--epochs is at least 1, --filters 1 to {MAX_FILTERS}")
     tf = tensorflow()
     import keras
 

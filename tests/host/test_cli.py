@@ -3,15 +3,18 @@
 """The command `hognose` as its user sees it: exit codes, one line of error, files whole or not at all."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hognose_tools import samples, verify
-from hognose_tools.compiler import compile_tflite
+from hognose_tools import files, samples, verify
+from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.oracle import Oracle
+from hognose_tools.pack import parse_meta
 from tflite_builder import Builder
 
 
@@ -158,15 +161,20 @@ def _with_other_dense(tflite: bytes) -> bytes:
         (["pack", "m.tflite", "-o", "x.hog", "--labels", "a,,c,d"], "empty"),
         (["pack", "m.tflite", "-o", "x.hog", "--meta", "novalue"], "KEY=VALUE"),
         (["pack", "m.tflite", "-o", "x.hog", "--meta", "name=x"], "name"),
-        (["pack", "m.hog", "-o", "x.hog"], "TFL3"),
+        (["pack", "m.hog", "-o", "x.hog"], "the .tflite that it was packed from"),
         (["inspect", "text"], "TFL3"),
         (["inspect", "damaged.hog"], "checksum"),
         (["run", "m.hog", "--inputs", "text", "--outputs", "x.npz"], "no .npz"),
+        (["run", "m.hog", "--inputs", "one.npy", "--outputs", "x.npz"], "no .npz"),
+        (["run", "m.hog", "--inputs", "half.npz", "--outputs", "x.npz"], "no .npz"),
+        (["run", "m.hog", "--inputs", "empty.npz", "--outputs", "x.npz"], "no samples"),
+        (["run", "tflm.hog", "--inputs", "float.npz", "--outputs", "x.npz"], "without --engine tflm"),
         (["run", "m.hog", "--inputs", "keys.npz", "--outputs", "x.npz"], "name them"),
         (["run", "m.hog", "--inputs", "shape.npz", "--outputs", "x.npz"], "expected [samples, 1, 6, 6, 2]"),
         (["run", "m.hog", "--inputs", "float.npz", "--outputs", "x.npz", "--raw"], "raw int8"),
         (["run", "m.hog", "--inputs", "large.npz", "--outputs", "x.npz", "--raw"], "beyond int8"),
         (["verify", "m.tflite", "--samples", "0"], "at least 1"),
+        (["verify", "m.tflite", "--samples", "9" * 20], "ask for fewer"),
         (["verify", "m.tflite", "--engine", "magic"], "magic"),
     ],
 )
@@ -179,6 +187,10 @@ def test_errors_are_one_line_and_write_nothing(packed, monkeypatch, arguments, w
     np.savez("keys.npz", x=np.zeros((1, 6, 6, 2)))
     np.savez("shape.npz", **{"0": np.zeros((1, 5, 6, 2))})
     np.savez("float.npz", **{"0": np.zeros((1, 6, 6, 2))})
+    (packed / "half.npz").write_bytes((packed / "float.npz").read_bytes()[:99])
+    np.save("one.npy", np.zeros((1, 6, 6, 2)))
+    np.savez("empty.npz", **{"0": np.zeros((0, 6, 6, 2))})
+    Path("tflm.hog").write_bytes(carry_tflite(Path("m.tflite").read_bytes()))
     np.savez("large.npz", **{"0": np.full((1, 6, 6, 2), 300)})
     fails(*arguments, words=words)
     assert not list(packed.glob("x.*")) and not list(packed.glob(".x*"))
@@ -188,6 +200,27 @@ def test_an_old_file_stays_until_the_new_one_is_whole(packed):
     before = (packed / "m.hog").read_bytes()
     fails("pack", packed / "m.tflite", "-o", packed / "m.hog", "--labels", "a")
     assert (packed / "m.hog").read_bytes() == before
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    files.write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    files.write(tmp_path / "pipe", b"hog")
+    assert os.read(reader, 9) == b"hog" and (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+
+
+def test_metadata_that_is_no_json_is_text():
+    assert parse_meta(["a=1e999", "b=NaN", "c=[1]", "d=" + "[" * 99999]) == {
+        "a": "1e999",
+        "b": "NaN",
+        "c": [1],
+        "d": "[" * 99999,
+    }
 
 
 @pytest.mark.parametrize("verb", ["train", "quantize", "pack", "inspect", "run", "verify"])

@@ -143,6 +143,7 @@ def test_csv_dialects(tmp_path: Path, text: str) -> None:
         ("1,nan\n", "line 1"),
         ("", "no samples"),
         ("a,b\n", "no samples"),
+        ("1,2\n" + "9" * 200000, "no CSV"),
     ],
 )
 def test_csv_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
@@ -182,6 +183,8 @@ def test_npz_of_both_kinds(tmp_path: Path) -> None:
     d = datasets.load(npz(tmp_path / "c.npz", x=x[:, :, 0], y=[0, 10] * 4))
     assert d.x_train.shape == (6, 5, 1) and d.labels == [str(i) for i in range(11)]
     assert set(d.y_train.tolist()) == {0, 10}
+    d = datasets.load(npz(tmp_path / "d.npz", x=x, y=np.eye(12)[[2, 10] * 4]))
+    assert d.labels == [str(i) for i in range(11)] and set(d.y_train.tolist()) == {2, 10}
 
 
 def test_npz_that_cannot_be_used(tmp_path: Path) -> None:
@@ -194,6 +197,8 @@ def test_npz_that_cannot_be_used(tmp_path: Path) -> None:
         r"x[2] has a NaN": {"x": hole, "y": y},
         "4 examples": {"x": x, "y": y[:3]},
         "numbered from 0": {"x": x, "y": y - 1},
+        "numbered from": {"x": x, "y": y * 1e15},
+        "[4, 0, 2]": {"x": x[:, :0], "y": y},
         "must be numbers": {"x": np.array(["a"] * 4), "y": y},
         "labels are integers": {"x": x, "y": y + 0.5},
     }

@@ -19,6 +19,7 @@ import hognose
 from ..compiler.disassemble import HogFile, disassemble
 from ..errors import UserError
 from ..progress import bar
+from ..samples import float32
 from . import device_run
 
 ENGINES = ("native", "reference", "tflm")
@@ -98,7 +99,7 @@ def _rung(on: str) -> Rung:
 
 
 def _flat(a: np.ndarray, mode: str) -> np.ndarray:
-    return np.ascontiguousarray(a.astype("<f4") if mode == "numbers" else a).reshape(len(a), -1)
+    return np.ascontiguousarray(float32(a) if mode == "numbers" else a).reshape(len(a), -1)
 
 
 def _split(sink: bytes, facts: HogFile, count: int, mode: str) -> list[np.ndarray]:
@@ -120,7 +121,7 @@ def _on_cpython(
         model = hognose.Model(hog, engine=engine)
     except (ImportError, RuntimeError) as e:
         raise UserError(f"the {engine} engine is not there: {e}") from e
-    except MemoryError as e:
+    except (ValueError, MemoryError) as e:
         raise UserError(str(e)) from e
     sink = io.BytesIO()
     device_run.run(model, mode, sequence, io.BytesIO(source), sink, done)
@@ -133,7 +134,7 @@ def micropython(engine: str = "native") -> Path:
     path = Path(os.environ.get("HOGNOSE_MICROPYTHON", ROOT / ".build" / folder / "micropython"))
     if not path.is_file():
         raise UserError(
-            f"no MicroPython at {path}: run `make unix` in hognose's checkout, or set HOGNOSE_MICROPYTHON"
+            f"no MicroPython at {path}: run `make {folder}` in hognose's checkout, or set HOGNOSE_MICROPYTHON"
         )
     return path.resolve()
 
@@ -145,12 +146,12 @@ def _on_unix(
     # Room for the model, its arena, and what the reference engine makes of both.
     heap = 64 * (len(hog) + disassemble(hog).arena_size) + (64 << 20)
     with tempfile.TemporaryDirectory() as folder:
-        names = [str(Path(folder, name)) for name in ("model.hog", "source", "sink")]
-        Path(names[0]).write_bytes(hog)
-        Path(names[1]).write_bytes(source)
+        Path(folder, "model").write_bytes(hog)
+        Path(folder, "source").write_bytes(source)
         command = [str(micropython(engine)), "-X", f"heapsize={heap}", device_run.__file__]
         process = subprocess.Popen(
-            [*command, names[0], engine, mode, str(sequence), *names[1:]],
+            [*command, "model", engine, mode, str(sequence), "source", "sink"],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -166,7 +167,7 @@ def _on_unix(
         if process.wait():
             lines = said.decode(errors="replace").strip().splitlines()
             raise UserError(f"MicroPython failed: {lines[-1] if lines else 'without a word'}")
-        return Path(names[2]).read_bytes()
+        return Path(folder, "sink").read_bytes()
 
 
 def _on_board(

@@ -85,6 +85,11 @@ def execute(
         board = install.examine(link)
         if board.implementation != "micropython":
             raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
+        if engine == "tflm" and not board.tflm:
+            raise UserError(
+                f"{board.machine}: its firmware is without TensorFlow Lite Micro (native_module/README.md): "
+                "use `--on unix`, or another engine"
+            )
         library = install.library(board, engine, model)
         install.check_ram(board, model if in_ram else replace(model, size=0), library)
         with tempfile.TemporaryDirectory() as name:

@@ -54,6 +54,8 @@ DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, Attrib
 
 def read_tflite(data: bytes, name: str = "") -> Graph:
     """The first subgraph of the flatbuffer `data`, with the others. Raises UserError on anything else."""
+    if data[:4] == b"HOGN":
+        raise UserError("this is a .hog file already: give the .tflite that it was packed from")
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
     try:
