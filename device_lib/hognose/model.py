@@ -375,7 +375,7 @@ def _how_to_install(error):
     if mpy is None:
         return "no native engine here (%s): install hognose with pip, or use engine='reference'" % error
     architecture = mpy >> 10 & 15
-    if architecture == 0:
+    if not 0 < architecture < len(_ARCHITECTURES):
         return "this MicroPython cannot load native modules (%s): use engine='reference'" % error
     file = "%s_%d.%d/_hognose.mpy" % (_ARCHITECTURES[architecture], mpy & 255, mpy >> 8 & 3)
     return "no native engine (%s): copy %s to the board's /lib, or use engine='reference'" % (error, file)

@@ -27,6 +27,7 @@ from .reference_math import (
     f32,
     get,
     get_strided,
+    leading_zeros,
     multiply_high,
     one_over_one_plus,
     put,
@@ -202,20 +203,13 @@ def _quantized_combiner(op):
     return lambda x, y: finish(requantize(wrap(f(scale1(x), scale2(y))), m, s))
 
 
-def _leading_zeros(x):
-    n = 0
-    while n < 32 and not x << n & 0x80000000:
-        n += 1
-    return n
-
-
 def _divide(x, y, multiplier, shift):
     """divide() of combine.c."""
     if y < 0:
         x, y = -x, -y
-    zeros = _leading_zeros(y)
+    zeros = leading_zeros(y)
     inverse = one_over_one_plus((y << zeros if y else 0) - 0x80000000)
-    headroom = _leading_zeros(~x if x < 0 else x) - 1
+    headroom = leading_zeros(~x if x < 0 else x) - 1
     q = multiply_high(multiply_high(wrap(x << headroom), inverse), multiplier)
     right = 31 - zeros + headroom - shift
     return shift_right(q, right) if 0 <= right <= 31 else (q >> (right & 31)) + (q >= 0)

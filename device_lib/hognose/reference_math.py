@@ -68,6 +68,14 @@ def wrap(x):
     return ((x + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
+def leading_zeros(x):
+    """Of 32 bits."""
+    n = 0
+    while n < 32 and not x << n & 0x80000000:
+        n += 1
+    return n
+
+
 def multiply_high(a, b):
     return (a * b + 0x40000000) >> 31
 

@@ -22,6 +22,7 @@ from .reference_math import (
     finish,
     get,
     get_strided,
+    leading_zeros,
     multiply_high,
     one_over_one_plus,
     put,
@@ -277,10 +278,10 @@ def _log_softmax_int8(row, table, entries, op):
 
 def _log_q5_26(x):
     """The steps of log_q5_26() in normalize.c."""
-    zeros = _leading_zeros(x)
+    zeros = leading_zeros(x)
     r = saturate(multiply_high(saturate(x << (zeros - 1)), _ROOT_HALF) * 2)
     power = ((12 - zeros) << 25) + (1 << 23)
-    zeros = _leading_zeros(multiply_high(x, _ROOT_HALF)) - 1
+    zeros = leading_zeros(multiply_high(x, _ROOT_HALF)) - 1
     r = min(r, saturate(x << zeros))
     power = max(power, ((12 - zeros) << 25) - (1 << 23))
     p = (r + _CENTER + 1) // 2
@@ -295,13 +296,6 @@ def _log_q5_26(x):
 
 _ROOT_HALF = 1518500250
 _CENTER = 1805811301
-
-
-def _leading_zeros(x):
-    n = 0
-    while n < 32 and not x << n & 0x80000000:
-        n += 1
-    return n
 
 
 def _in_either(file, ref, size, align):

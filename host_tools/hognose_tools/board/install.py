@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import hognose
+from hognose.model import _ARCHITECTURES
 
 from ..compiler.disassemble import HogFile
 from ..errors import UserError
@@ -36,22 +37,6 @@ STAGING = "/.hognose"
 CHUNK = 1024  # bytes written at once: a board has room for that, and there are few round trips
 ENOSPC, EROFS = 28, 30
 
-# By (sys.implementation._mpy >> 10) & 15.
-ARCHITECTURES = (
-    "",
-    "x86",
-    "x64",
-    "armv6",
-    "armv6m",
-    "armv7m",
-    "armv7em",
-    "armv7emsp",
-    "armv7emdp",
-    "xtensa",
-    "xtensawin",
-    "rv32imc",
-    "rv64imc",
-)
 ABI = (6, 3)
 # What `make natmod` builds.
 BUILT = ("x64", "armv6m", "armv7m", "armv7emsp", "armv7emdp", "rv32imc", "xtensawin")
@@ -85,9 +70,9 @@ class Facts:
     def architecture(self) -> str:
         """Of native modules; empty where the firmware loads none."""
         number = self.mpy >> 10 & 15
-        if self.implementation != "micropython" or number >= len(ARCHITECTURES):
+        if self.implementation != "micropython" or number >= len(_ARCHITECTURES):
             return ""
-        return ARCHITECTURES[number]
+        return _ARCHITECTURES[number]
 
     @property
     def abi(self) -> tuple[int, int]:

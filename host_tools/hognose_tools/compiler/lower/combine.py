@@ -116,25 +116,10 @@ def _unbounded(kind: str) -> dict[str, Any]:
     return {"min": low, "max": high}
 
 
-def extreme(low: Lowered, op: Operator) -> None:
-    """MAXIMUM, MINIMUM: of the bytes as they are."""
+def of_one_type(low: Lowered, op: Operator, *, kinds: str) -> None:
+    """Operators on the elements as they are, inputs and output alike: MAXIMUM, FLOOR_DIV, LOGICAL_AND …"""
     a, b, y = operands(op)
-    kind = _one_of(op, "bhiqf", a, b, y)
-    whole = [t for t in (a, b) if t.shape == y.shape]
-    emit(low, op, op.kind, (a, b, y), kind, _unbounded(kind), whole)
-
-
-def floor(low: Lowered, op: Operator) -> None:
-    """FLOOR_DIV, FLOOR_MOD."""
-    a, b, y = operands(op)
-    kind = _one_of(op, "f", a, b, y)
-    whole = [t for t in (a, b) if t.shape == y.shape]
-    emit(low, op, op.kind, (a, b, y), kind, _unbounded(kind), whole)
-
-
-def logical(low: Lowered, op: Operator) -> None:
-    a, b, y = operands(op)
-    kind = _one_of(op, "?", a, b, y)
+    kind = _one_of(op, kinds, a, b, y)
     whole = [t for t in (a, b) if t.shape == y.shape]
     emit(low, op, op.kind, (a, b, y), kind, _unbounded(kind), whole)
 

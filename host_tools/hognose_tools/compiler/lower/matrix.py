@@ -214,20 +214,12 @@ def resize_bilinear(low: Lowered, op: Operator) -> None:
     kind = typecode(x, y)
     if kind not in "bf":
         raise Unsupported(f"{x.dtype} is not supported here: resize float32 or int8 values")
-    (batch, in_h, in_w, channels), (_, out_h, out_w, _) = window.shape4(x), window.shape4(y)
-    fits((batch, channels) == (y.shape[0], y.shape[3]), x, y)
+    image = window.images(low, x, y)
     fields = {
-        "in": low.place(x),
-        "out": low.place(y),
-        "channels": channels,
-        "batch": batch,
-        "in_h": in_h,
-        "in_w": in_w,
-        "out_h": out_h,
-        "out_w": out_w,
+        **image,
         "half_pixel": int(bool(op.options.get("half_pixel_centers"))),
-        "step_h": _step(op, kind, in_h, out_h),
-        "step_w": _step(op, kind, in_w, out_w),
+        "step_h": _step(op, kind, image["in_h"], image["out_h"]),
+        "step_w": _step(op, kind, image["in_w"], image["out_w"]),
     }
     low.emit("RESIZE", op, fields, kind=kind)
 

@@ -23,7 +23,7 @@ from .core import (
     contiguous,
     typecode,
 )
-from .shape import copy
+from .shape import copy, fits
 
 SAME = 0  # tflite.Padding
 _UNPACKED = 8192  # bytes: room for weights of 4 bits that are used once and so unpacked in parts
@@ -45,11 +45,6 @@ class Window:
     def inside(self) -> bool:
         """No position of the window reaches over a border."""
         return self.pad == 0 and (self.out - 1) * self.stride + (self.k - 1) * self.dilation < self.size
-
-    @property
-    def identity(self) -> bool:
-        """Every output reads the one input at its own position."""
-        return (self.k, self.stride, self.pad) == (1, 1, 0)
 
 
 def window(op: Operator, axis: str, size: int, out: int, k: int) -> Window:
@@ -76,6 +71,22 @@ def shape4(t: Tensor) -> tuple[int, int, int, int]:
     if len(t.shape) != 4:
         raise Unsupported(f"a tensor of shape {list(t.shape)} where four dimensions are expected")
     return t.shape  # type: ignore[return-value]
+
+
+def images(low: Lowered, x: Tensor, y: Tensor) -> dict[str, Any]:
+    """Fields of an operator that takes each channel of an image by itself."""
+    (batch, in_h, in_w, channels), (out_batch, out_h, out_w, out_c) = shape4(x), shape4(y)
+    fits((batch, channels) == (out_batch, out_c), x, y)
+    return {
+        "in": low.place(x),
+        "out": low.place(y),
+        "channels": channels,
+        "batch": batch,
+        "in_h": in_h,
+        "in_w": in_w,
+        "out_h": out_h,
+        "out_w": out_w,
+    }
 
 
 def scales(op: Operator, x: Tensor, w: Tensor, channels: int) -> list[tuple[int, int]]:
@@ -361,23 +372,13 @@ def pool(low: Lowered, op: Operator, *, name: str) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
     kind = arithmetic(x, y, kinds="f" if name == "L2_POOL" else "bhf")
-    batch, in_h, in_w, channels = shape4(x)
-    out_batch, out_h, out_w, out_c = shape4(y)
-    if (batch, channels) != (out_batch, out_c):
-        raise Unsupported("batch or channels change in a pooling layer: damaged model")
+    image = images(low, x, y)
     if kind in "bh" and (abs(x.scale - y.scale) > 1e-6 or x.zero_point != y.zero_point):
         raise Unsupported("input and output are quantized differently: quantize the model again")
-    rows = window(op, "h", in_h, out_h, op.options["filter_height"])
-    columns = window(op, "w", in_w, out_w, op.options["filter_width"])
+    rows = window(op, "h", image["in_h"], image["out_h"], op.options["filter_height"])
+    columns = window(op, "w", image["in_w"], image["out_w"], op.options["filter_width"])
     fields = {
-        "in": low.place(x),
-        "out": low.place(y),
-        "channels": channels,
-        "batch": batch,
-        "in_h": in_h,
-        "in_w": in_w,
-        "out_h": out_h,
-        "out_w": out_w,
+        **image,
         "k_h": rows.k,
         "k_w": columns.k,
         "stride_h": rows.stride,
