@@ -35,8 +35,12 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done; 1 the difference that a command exists to find; 2 bad usage or bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in sys.stdout, sys.stderr:  # a terminal may lack a letter of ours or of a file's name
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()  # here, where what goes wrong is told
+        return code
     except UserError as e:
         print(f"hognose: {e}", file=sys.stderr)
         return 2
@@ -46,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
         return 0
+    except OSError as e:  # what no verb expects: a full disk for temporary files or for the output
+        print(f"hognose: {e}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("hognose: interrupted", file=sys.stderr)
         return 130

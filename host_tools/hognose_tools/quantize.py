@@ -194,8 +194,8 @@ def _convert_apart(folder: Path, type: str, examples: int) -> None:
         log.seek(0)
         said = [line for line in log.read().splitlines() if line.strip()]
     error = folder / "error"
-    if error.exists():
-        raise UserError(error.read_text())
+    if error.exists() and (text := error.read_text()):
+        raise UserError(text)
     if code:
         raise UserError(_crash(folder, code, said))
 

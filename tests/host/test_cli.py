@@ -223,6 +223,23 @@ def test_metadata_that_is_no_json_is_text():
     }
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_output_that_nobody_can_take(packed):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "hognose_tools", "inspect", str(packed / "m.hog")]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2 and result.stderr.startswith("hognose: ") and result.stderr.count("\n") == 1
+
+
+def test_names_that_are_no_text(packed):
+    """Bytes that are not UTF-8, as Linux lets names be."""
+    name = os.fsdecode(os.fsencode(packed) + b"/\xff.tflite")
+    os.rename(packed / "m.tflite", name)
+    result = hognose("pack", name, "-o", packed / "x.hog", "--labels", os.fsdecode(b"a,b,c,\xff"))
+    assert result.returncode == 0, result.stderr
+    assert json.loads(hognose("inspect", packed / "x.hog", "--json").stdout)["meta"]["labels"][3] == "?"
+
+
 @pytest.mark.parametrize("verb", ["train", "quantize", "pack", "inspect", "run", "verify"])
 def test_every_verb_has_help(verb):
     result = hognose(verb, "--help")

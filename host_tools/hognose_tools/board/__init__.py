@@ -159,12 +159,17 @@ def _on_unix(
         )
         assert process.stdout
         said = b""
-        while byte := process.stdout.read(1):
-            if byte == b"." and not said:
-                done()
-            else:
-                said += byte
-        if process.wait():
+        try:
+            while byte := process.stdout.read(1):
+                if byte == b"." and not said:
+                    done()
+                else:
+                    said += byte
+            code = process.wait()
+        finally:
+            process.kill()
+            process.stdout.close()
+        if code:
             lines = said.decode(errors="replace").strip().splitlines()
             raise UserError(f"MicroPython failed: {lines[-1] if lines else 'without a word'}")
         return Path(folder, "sink").read_bytes()

@@ -57,7 +57,7 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
         features |= FEATURES.get(kind, _TYPES)
     features |= _FULL if any(_needs_full(s) for s in low.steps) else 0
     features |= FEATURES["f"] if any(s.name in ("QUANTIZE", "DEQUANTIZE") for s in low.steps) else 0
-    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     sections = {b"META": text + b" " * (-len(text) % 4), b"PLAN": plan, b"DATA": bytes(data.blob)}
     return _assemble(sections, arena_size, features)
 
@@ -69,7 +69,7 @@ def _needs_full(step: Step) -> bool:
 
 def write_tflm_hog(tflite: bytes, meta: dict[str, Any]) -> bytes:
     """A file that carries a `.tflite` for TFLM itself, which plans its arena on the board."""
-    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return _assemble({b"META": text + b" " * (-len(text) % 4), b"TFLM": tflite}, 0, _TFLM)
 
 
