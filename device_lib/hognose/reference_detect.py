@@ -2,8 +2,10 @@
 # Part of hognose: neural networks in MicroPython.
 """DETECT of the reference engine, as in detect.c of the native one."""
 
+from array import array
+
 from .reference_check import LIMIT, overlap
-from .reference_math import MAX_FLOAT, exp, f32, get, get_strided, put
+from .reference_math import MAX_FLOAT, exp, f32, get, get_strided, polynomial, power_of_two, put
 from .reference_recurrent import check_states
 
 DETECT = 33
@@ -38,6 +40,77 @@ def _check_detect(file, op, loops):
         raise ValueError("scale is not a positive number")
 
 
+# Unevaluated sums of two float32, by the methods of Dekker and Knuth: each step as in detect.c.
+
+
+def _sum(a, b):
+    s = f32(a + b)
+    part = f32(s - a)
+    return s, f32(f32(a - f32(s - part)) + f32(b - part))
+
+
+def _halves(a):
+    x = f32(a * 4097.0)
+    high = f32(x - f32(x - a))
+    return high, f32(a - high)
+
+
+def _product(a, b):
+    (a1, a2), (b1, b2), p = _halves(a), _halves(b), f32(a * b)
+    low = f32(f32(a1 * b1) - p)
+    low = f32(low + f32(a1 * b2))
+    low = f32(low + f32(a2 * b1))
+    return p, f32(low + f32(a2 * b2))
+
+
+def _join(a, b):
+    s, low = _sum(a[0], b[0])
+    return _sum(s, f32(low + f32(a[1] + b[1])))
+
+
+def _multiply(a, b):
+    p, low = _product(a[0], b[0])
+    return _sum(p, f32(low + f32(f32(a[0] * b[1]) + f32(a[1] * b[0]))))
+
+
+def _divide(a, b):
+    q = f32(a[0] / b)
+    p, low = _product(q, b)
+    return _sum(q, f32(f32(f32(f32(a[0] - p) - low) + a[1]) / b))
+
+
+def _scaled(a, power):
+    return f32(a[0] * power), f32(a[1] * power)
+
+
+def _rounded(a):
+    return f32(a[0] + a[1])
+
+
+def _exp(x):
+    if not x[0] < 87.0 or x[0] < -80.0:
+        return exp(x[0]), 0.0
+    t = f32(x[0] * _LOG2_E)
+    n = int(f32(t + (-0.5 if t < 0 else 0.5)))
+    high, low = _product(float(n), _LN2[1])
+    low = f32(low + f32(n * _LN2[2]))
+    r = _scaled(_join(_sum(f32(x[0] - f32(n * _LN2[0])), x[1]), (high, low)), 0.125)
+    z = r[0]
+    square = _multiply(r, r)
+    high, low = _divide(_multiply(square, r), 6.0)
+    low = f32(low + f32(f32(polynomial(_REST, z) * f32(z * z)) * f32(z * z)))
+    y = _join(_join((high, low), _scaled(square, 0.5)), r)
+    y = _join((1.0, 0.0), y)
+    for _ in range(3):
+        y = _multiply(y, y)
+    return _scaled(y, power_of_two(n))
+
+
+_LOG2_E = f32(1.44269504)
+_LN2 = array("f", (0.693359375, 2.12194440e-4, -1.64659497e-12))
+_REST = array("f", (1.98412698e-4, 1.38888889e-3, 8.33333333e-3, 4.16666667e-2))
+
+
 class _Boxes:
     """What the boxes are made of; a box is (top, left, bottom, right)."""
 
@@ -49,14 +122,13 @@ class _Boxes:
         self.scale = op[18:]
 
     def decode(self, i):
-        y, x, h, w = [
-            f32(v / s) for v, s in zip(get(self.arena, self.at + i * self.step, "f", 4), self.scale)
-        ]
+        encoded = get(self.arena, self.at + i * self.step, "f", 4)
+        y, x, h, w = [_divide((v, 0.0), scale) for v, scale in zip(encoded, self.scale)]
         anchor = get(self.memory, self.anchors + 16 * i, "f", 4)
-        y = f32(f32(y * anchor[2]) + anchor[0])
-        x = f32(f32(x * anchor[3]) + anchor[1])
-        h = f32(f32(exp(h) * 0.5) * anchor[2])
-        w = f32(f32(exp(w) * 0.5) * anchor[3])
+        y = _rounded(_join(_multiply(y, (anchor[2], 0.0)), (anchor[0], 0.0)))
+        x = _rounded(_join(_multiply(x, (anchor[3], 0.0)), (anchor[1], 0.0)))
+        h = _rounded(_multiply(_scaled(_exp(h), 0.5), (anchor[2], 0.0)))
+        w = _rounded(_multiply(_scaled(_exp(w), 0.5), (anchor[3], 0.0)))
         return f32(y - h), f32(x - w), f32(y + h), f32(x + w)
 
     def are_valid(self):

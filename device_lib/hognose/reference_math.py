@@ -251,14 +251,14 @@ def divide_f32(total, n):
     return f32(total / f32(n))
 
 
-def _power_of_two(n):
+def power_of_two(n):
     return struct.unpack("<f", struct.pack("<I", (n + 127) << 23))[0]
 
 
 def exp(x):
     """The steps of hog_exp() in math.c."""
     if not x < 89.0:
-        return f32(x * _power_of_two(127))
+        return f32(x * power_of_two(127))
     if x < -104.0:
         return 0.0
     t = f32(x * _LOG2_E)
@@ -268,7 +268,7 @@ def exp(x):
     p = polynomial(EXP, r)
     p = f32(f32(f32(p * f32(r * r)) + r) + 1.0)
     half = n // 2 if n >= 0 else -(-n // 2)
-    return f32(f32(p * _power_of_two(half)) * _power_of_two(n - half))
+    return f32(f32(p * power_of_two(half)) * power_of_two(n - half))
 
 
 def tanh(x):

@@ -545,6 +545,4 @@ def _detection(d: Draw, name: str) -> Case:
     anchors = d.b.const(d.rng.uniform(0.1, 1, (count, 4)).astype(np.float32)[places])
     outputs = [d.output(s) for s in ((1, detections, 4), (1, detections), (1, detections), (1,))]
     d.b.op("CUSTOM", [boxes, scores, anchors], outputs, custom=name, custom_options=bytes(flex.Finish()))
-    case = d.case(*outputs)
-    case.unit = 1.0
-    return case
+    return d.case(*outputs)

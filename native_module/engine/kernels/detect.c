@@ -21,10 +21,91 @@ typedef struct {
     uint32_t box;
 } search_t;
 
+// TFLM decodes boxes in double. So that corners, differences of numbers of about the same size, are the same float32,
+// they are computed as unevaluated sums of two floats, by the methods of Dekker and Knuth.
+typedef struct {
+    float hi, lo;
+} pair_t;
+
+static pair_t sum(float a, float b) {
+    pair_t s = {a + b, 0};
+    float part = s.hi - a;
+    s.lo = (a - (s.hi - part)) + (b - part);
+    return s;
+}
+
+static pair_t halves(float a) {
+    float x = a * 4097.0f, hi = x - (x - a);
+    return (pair_t) {hi, a - hi};
+}
+
+static pair_t product(float a, float b) {
+    pair_t x = halves(a), y = halves(b), p = {a * b, 0};
+    p.lo = x.hi * y.hi - p.hi;
+    p.lo = p.lo + x.hi * y.lo;
+    p.lo = p.lo + x.lo * y.hi;
+    p.lo = p.lo + x.lo * y.lo;
+    return p;
+}
+
+static pair_t join(pair_t a, pair_t b) {
+    pair_t s = sum(a.hi, b.hi);
+    return sum(s.hi, s.lo + (a.lo + b.lo));
+}
+
+static pair_t multiply(pair_t a, pair_t b) {
+    pair_t p = product(a.hi, b.hi);
+    return sum(p.hi, p.lo + (a.hi * b.lo + a.lo * b.hi));
+}
+
+static pair_t divide(pair_t a, float b) {
+    float q = a.hi / b;
+    pair_t p = product(q, b);
+    return sum(q, (((a.hi - p.hi) - p.lo) + a.lo) / b);
+}
+
+static pair_t scaled(pair_t a, float power) { // of two
+    return (pair_t) {a.hi * power, a.lo * power};
+}
+
+// As hog_exp(), of an eighth of the remainder, to the eighth power.
+static pair_t exp_pair(pair_t x) {
+    if (!(x.hi < 87.0f) || x.hi < -80.0f) {
+        return (pair_t) {hog_exp(x.hi), 0};
+    }
+    float t = x.hi * 1.44269504f;
+    int32_t n = (int32_t)(t + (t < 0 ? -0.5f : 0.5f));
+    pair_t r = product((float)n, 2.12194440e-4f);
+    r.lo = r.lo + (float)n * -1.64659497e-12f;
+    r = scaled(join(sum(x.hi - (float)n * 0.693359375f, x.lo), r), 0.125f);
+    float z = r.hi, rest = 1.98412698e-4f;
+    rest = rest * z + 1.38888889e-3f;
+    rest = rest * z + 8.33333333e-3f;
+    rest = rest * z + 4.16666667e-2f;
+    pair_t square = multiply(r, r), y = divide(multiply(square, r), 6.0f);
+    y.lo = y.lo + rest * (z * z) * (z * z);
+    y = join(join(y, scaled(square, 0.5f)), r);
+    y = join((pair_t) {1.0f, 0}, y);
+    for (unsigned i = 0; i < 3; ++i) {
+        y = multiply(y, y);
+    }
+    return scaled(y, hog_power_of_two(n));
+}
+
+static float center(float in, float scale, float size, float at) {
+    pair_t x = join(multiply(divide((pair_t) {in, 0}, scale), (pair_t) {size, 0}), (pair_t) {at, 0});
+    return x.hi + x.lo;
+}
+
+static float half_size(float in, float scale, float size) {
+    pair_t x = multiply(scaled(exp_pair(divide((pair_t) {in, 0}, scale)), 0.5f), (pair_t) {size, 0});
+    return x.hi + x.lo;
+}
+
 static box_t decode(const search_t *s, uint32_t i) {
     const float *in = s->boxes + (size_t)i * s->op->coordinates, *anchor = s->anchors + (size_t)i * 4, *scale = s->op->scale;
-    float y = in[0] / scale[0] * anchor[2] + anchor[0], x = in[1] / scale[1] * anchor[3] + anchor[1];
-    float half_h = hog_exp(in[2] / scale[2]) * 0.5f * anchor[2], half_w = hog_exp(in[3] / scale[3]) * 0.5f * anchor[3];
+    float y = center(in[0], scale[0], anchor[2], anchor[0]), x = center(in[1], scale[1], anchor[3], anchor[1]);
+    float half_h = half_size(in[2], scale[2], anchor[2]), half_w = half_size(in[3], scale[3], anchor[3]);
     return (box_t) {y - half_h, x - half_w, y + half_h, x + half_w};
 }
 

@@ -5,7 +5,10 @@
 // methods and polynomials of Cephes. README.md gives every step: other engines do the same ones.
 #include "kernels.h"
 
-static float power_of_two(int32_t n) {
+#if !HOG_FULL
+static
+#endif
+float hog_power_of_two(int32_t n) {
     union {
         uint32_t bits;
         float value;
@@ -16,7 +19,7 @@ static float power_of_two(int32_t n) {
 
 float hog_exp(float x) {
     if (!(x < 89.0f)) {
-        return x * power_of_two(127); // infinity, or the NaN
+        return x * hog_power_of_two(127); // infinity, or the NaN
     }
     if (x < -104.0f) {
         return 0;
@@ -35,7 +38,7 @@ float hog_exp(float x) {
     p = p * (r * r) + r + 1.0f;
     // In two steps, because 2^n may be too large or too small for a float.
     int32_t half = n / 2;
-    return p * power_of_two(half) * power_of_two(n - half);
+    return p * hog_power_of_two(half) * hog_power_of_two(n - half);
 }
 
 float hog_tanh(float x) {
