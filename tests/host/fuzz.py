@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import _hognose
@@ -59,9 +59,11 @@ def sources() -> list[str]:
     return [str(f) for f in files]
 
 
-def models(each: int = 5) -> Iterator[tuple[str, bytes]]:
-    """Names and .tflite files: some small models of every operator and type."""
+def models(each: int = 5, names: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
+    """Names and .tflite files: some small models of every operator, or of those named, and type."""
     for name, dtype in sorted(OPERATORS):
+        if names and name not in names:
+            continue
         yield from ((f"{name}_{dtype}_{i}", tflite) for i, tflite in enumerate(_drawn(name, dtype, each)))
 
 

@@ -8,10 +8,13 @@ import numpy as np
 
 from operators import Case, Draw, operator
 
-_EXTREMES = ("MAXIMUM", "MINIMUM")
+# Two values to one, without a change of scale; of uint8 TFLM has none.
+_JOIN = dict.fromkeys(("int8", "int16", "int32", "int64", "float32"), ("MAXIMUM", "MINIMUM"))
+_JOIN["bool"] = ("LOGICAL_AND", "LOGICAL_OR")
+_TYPES = "int8 int16 int32 int64 uint8 bool float32"
 
 
-@operator("IF", "int8 int16 int32 float32")
+@operator("IF", _TYPES)
 def _if(d: Draw, name: str) -> Case:
     """Two values, of which each branch makes two."""
     b, kind = d.b, d.dtype
@@ -30,18 +33,18 @@ def _if(d: Draw, name: str) -> Case:
 
 def _branch(d: Draw, tensors):
     x, y = tensors()
-    style = d.of(("both", "swap", "constant", "chain"))
+    style = d.of(("swap", "constant", *(("both", "chain") if d.dtype in _JOIN else ())))
     if style == "swap":
         return [x, y], [y, x]
     if style == "constant":
         return [x, y], [d.b.const(d.values(x.shape), x.dtype, scale=x.scale, zero_point=x.zero_point), x]
     made = tensors()
-    d.b.op(d.of(_EXTREMES), [x, y], made[0])
-    d.b.op(d.of(_EXTREMES), [made[0] if style == "chain" else x, y], made[1])
+    d.b.op(d.of(_JOIN[d.dtype]), [x, y], made[0])
+    d.b.op(d.of(_JOIN[d.dtype]), [made[0] if style == "chain" else x, y], made[1])
     return [x, y], made
 
 
-@operator("WHILE", "int8 int16 int32 float32")
+@operator("WHILE", _TYPES)
 def _while(d: Draw, name: str) -> Case:
     """Some turns; two values that change, or change places, and one that stays."""
     b, kind = d.b, d.dtype
@@ -62,7 +65,10 @@ def _while(d: Draw, name: str) -> Case:
     b.end_subgraph(state, [more])
     state, after = tensors(), tensors()
     b.op("ADD", [state[0], b.const(np.array([d.int(1, 3)], np.int32))], after[0])
-    b.op(d.of(_EXTREMES), [state[1], state[3]], after[1])
+    if kind in _JOIN:
+        b.op(d.of(_JOIN[kind]), [state[1], state[3]], after[1])
+    else:
+        after[1] = state[3]
     results = [after[0], after[1], state[1 if d.flag() else 2], state[3]]
     tflite = b.build(state, results)
     inputs = [np.array([d.int(-1, 3)], np.int32), d.values(shape), d.values(shape), values]

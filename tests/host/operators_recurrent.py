@@ -120,9 +120,7 @@ def _lstm(d: Draw, name: str) -> Case:
     return case
 
 
-@operator("VAR_HANDLE CALL_ONCE", "int8")
-@operator("ASSIGN_VARIABLE", "int8 int16 float32")
-@operator("READ_VARIABLE", "int8 int16 float32 int32 int64 uint8 bool")
+@operator("VAR_HANDLE CALL_ONCE ASSIGN_VARIABLE READ_VARIABLE", "int8 int16 float32 int32 int64 uint8 bool")
 def _variables(d: Draw, name: str) -> Case:
     """Reads and writes of up to three variables in any order, some of which get a first value."""
     shape = d.shape(1, 3, 5)

@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from device_models import window
 
 import operators_more  # noqa: F401  (adds to OPERATORS)
 from engines import ENGINES, assert_same, open_model
@@ -22,7 +23,6 @@ from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower.types import types_of
 from hognose_tools.oracle import Oracle
 from operators import FOUNDATION, cases
-from test_state import window
 from tflite_builder import Builder
 
 NATIVE = Path(__file__).parents[2] / "native_module"

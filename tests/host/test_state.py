@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from device_models import stream
+from device_models import stream, window
 
 from engines import ENGINES, open_model
 from hognose_tools import cli, samples
@@ -118,31 +118,6 @@ def test_the_state_of_int8_begins_at_its_zero_point() -> None:
             frame = np.array([[value]], np.int8)
             model.invoke(frame.tobytes(), out)
             assert out == oracle.run([frame])[0].tobytes()
-
-
-def window(first: int = 0) -> bytes:
-    """int8 [1, 1, 4] a run to the last three, [1, 3, 4]; a variable that begins with `first` keeps two."""
-    b = Builder()
-    q = {"scale": 0.5, "zero_point": 3}
-    x, joined, y = (b.tensor((1, n, 4), "int8", **q) for n in (1, 3, 3))
-    old, new = (b.tensor((1, 2, 4), "int8", **q) for _ in range(2))
-
-    def handle():
-        t = b.tensor((), "resource")
-        b.op("VAR_HANDLE", [], t, container=b"", shared_name=b"ring")
-        return t
-
-    b.op("CALL_ONCE", [], [], init_subgraph_index=1)
-    ring = handle()
-    b.op("READ_VARIABLE", [ring], old)
-    b.op("CONCATENATION", [old, x], joined, axis=1, activation="NONE")
-    begin, size = (b.const(np.array(v, np.int32)) for v in ([0, 1, 0], [1, 2, 4]))
-    b.op("SLICE", [joined, begin, size], new)
-    b.op("ASSIGN_VARIABLE", [ring, new], [])
-    b.op("RESHAPE", [joined, b.const(np.array([1, 3, 4], np.int32))], y, new_shape=[1, 3, 4])
-    b.end_subgraph([x], [y])
-    b.op("ASSIGN_VARIABLE", [handle(), b.const(np.full((1, 2, 4), first, np.int8), **q)], [])
-    return b.build([], [])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -8,7 +8,9 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 
-import operators_more  # noqa: F401  (adds to OPERATORS)
+import operators_flow  # noqa: F401  (adds to OPERATORS)
+import operators_more  # noqa: F401
+import operators_recurrent  # noqa: F401
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower import LOWER
 from hognose_tools.oracle import Oracle
@@ -27,6 +29,7 @@ def write_all(folder: Path) -> None:
     write(folder / "copy_float32", copy("float32"))
     (folder / "streams").mkdir()
     write_sequence(folder / "streams" / "stream", stream())
+    write_sequence(folder / "streams" / "window", window(first=9))
     (folder / "gestures.tflite").write_bytes(classifier())
     (folder / "cases").mkdir()
     for name, dtype in sorted(FOUNDATION):
@@ -153,6 +156,31 @@ def stream() -> bytes:
     tensors = [features, *gates, *[None] * 3, *biases, *[None] * 2, *states, *[None] * 4]
     b.op("UNIDIRECTIONAL_SEQUENCE_LSTM", tensors, out, version=3, activation="TANH")
     return b.build([x], [out])
+
+
+def window(first: int = 0) -> bytes:
+    """int8 [1, 1, 4] a run to the last three, [1, 3, 4]; a variable that begins with `first` keeps two."""
+    b = Builder()
+    q = {"scale": 0.5, "zero_point": 3}
+    x, joined, y = (b.tensor((1, n, 4), "int8", **q) for n in (1, 3, 3))
+    old, new = (b.tensor((1, 2, 4), "int8", **q) for _ in range(2))
+
+    def handle():
+        t = b.tensor((), "resource")
+        b.op("VAR_HANDLE", [], t, container=b"", shared_name=b"ring")
+        return t
+
+    b.op("CALL_ONCE", [], [], init_subgraph_index=1)
+    ring = handle()
+    b.op("READ_VARIABLE", [ring], old)
+    b.op("CONCATENATION", [old, x], joined, axis=1, activation="NONE")
+    begin, size = (b.const(np.array(v, np.int32)) for v in ([0, 1, 0], [1, 2, 4]))
+    b.op("SLICE", [joined, begin, size], new)
+    b.op("ASSIGN_VARIABLE", [ring, new], [])
+    b.op("RESHAPE", [joined, b.const(np.array([1, 3, 4], np.int32))], y, new_shape=[1, 3, 4])
+    b.end_subgraph([x], [y])
+    b.op("ASSIGN_VARIABLE", [handle(), b.const(np.full((1, 2, 4), first, np.int8), **q)], [])
+    return b.build([], [])
 
 
 def copy(dtype: str, **quantization) -> bytes:

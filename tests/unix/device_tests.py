@@ -272,9 +272,38 @@ def check_case(name):
 # State.
 
 
+def run_frames(m, name, out):
+    """All outputs, one after another, of the inputs in streams/NAME.frames, which have 4 bytes each."""
+    frames, result = content("streams/%s.frames" % name), b""
+    for i in range(0, len(frames), 4):
+        m.invoke(frames[i : i + 4], out)
+        result += out
+    return result
+
+
+def test_variables():
+    """A run reads what the last one has assigned, the first one the first values; as TFLM."""
+    scores = content("streams/window.scores")
+    m = model("streams/window", arena=bytearray(b"\xa5" * 1000))
+    assert "reset()" in m.summary()
+    assert bytes([9] * 8) == scores[:8]
+    out = bytearray(12)
+    assert run_frames(m, "window", out) == scores
+    assert run_frames(m, "window", out) != scores
+    m.reset()
+    assert run_frames(m, "window", out) == scores
+    other = model("streams/window")
+    m.reset()
+    for i in range(0, 5 * 4, 4):  # two models, each with variables of its own
+        frame = content("streams/window.frames")[i : i + 4]
+        for one in (m, other):
+            one.invoke(frame, out)
+            assert out == scores[3 * i : 3 * i + 12]
+
+
 def test_state():
     """Runs go on from each other, and begin anew after a reset."""
-    frames, scores = content("streams/stream.frames"), content("streams/stream.scores")
+    scores = content("streams/stream.scores")
     try:
         m = model("streams/stream", arena=bytearray(b"\xa5" * 1000))  # not even zeros are to be relied on
     except ValueError as e:
@@ -285,22 +314,14 @@ def test_state():
         raise Skip("this engine is the small one")
     assert "reset()" in m.summary()
     out = bytearray(3)
-
-    def run_all():
-        result = b""
-        for i in range(0, len(frames), 4):
-            m.invoke(frames[i : i + 4], out)
-            result += out
-        return result
-
-    assert run_all() == scores
-    assert run_all() != scores
+    assert run_frames(m, "stream", out) == scores
+    assert run_frames(m, "stream", out) != scores
     m.reset()
-    assert run_all() == scores
+    assert run_frames(m, "stream", out) == scores
     m.reset()
     names = [name for name, _ in m.profile()]
     assert names == ["SVDF", "LSTM"], names
-    hog = content("streams/stream.hog")
+    hog, frames = content("streams/stream.hog"), content("streams/stream.frames")
     interpreter = lite.Interpreter(model_content=hog) if ENGINE == "native" else None
     for _ in range(2 if interpreter else 0):
         for i in range(0, len(frames), 4):

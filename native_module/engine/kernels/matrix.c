@@ -18,27 +18,31 @@ int64_t hog_get_int64(const void *p, uint32_t i) {
     return (int64_t)((uint64_t)word[1] << 32 | word[0]);
 }
 
-// One element of the product of two matrices. `at1`, `at2`: a row's and a column's first element.
+// One element of the product of two matrices, from a row's and a column's first element. Indices, because a step behind
+// the last element may be a hostile file's, too far for a pointer.
 static float dot_float(const hog_matmul_t *op, const float *x, const float *y) {
     float sum = 0;
-    for (uint32_t k = 0; k < op->depth; ++k, x += op->depth1, y += op->depth2) {
-        sum += *x * *y;
+    size_t i = 0, j = 0;
+    for (uint32_t k = 0; k < op->depth; ++k, i += op->depth1, j += op->depth2) {
+        sum += x[i] * y[j];
     }
     return sum;
 }
 
 static int32_t dot_int8(const hog_matmul_t *op, const int8_t *x, const int8_t *y) {
     uint32_t sum = 0;
-    for (uint32_t k = 0; k < op->depth; ++k, x += op->depth1, y += op->depth2) {
-        sum += (uint32_t)((*x - op->clamp.i.in_zp) * (*y - op->in2_zp));
+    size_t i = 0, j = 0;
+    for (uint32_t k = 0; k < op->depth; ++k, i += op->depth1, j += op->depth2) {
+        sum += (uint32_t)((x[i] - op->clamp.i.in_zp) * (y[j] - op->in2_zp));
     }
     return (int32_t)sum;
 }
 
 static int64_t dot_int16(const hog_matmul_t *op, const int16_t *x, const int16_t *y) {
     int64_t sum = 0;
-    for (uint32_t k = 0; k < op->depth; ++k, x += op->depth1, y += op->depth2) {
-        sum += *x * *y;
+    size_t i = 0, j = 0;
+    for (uint32_t k = 0; k < op->depth; ++k, i += op->depth1, j += op->depth2) {
+        sum += x[i] * y[j];
     }
     return sum;
 }
@@ -66,11 +70,10 @@ void hog_matmul(const hog_t *h, void *arena, const hog_matmul_t *op) {
     ptrdiff_t size = (ptrdiff_t)hog_size(op->op.type);
     hog_walk_t walk = {{0}, 0, 0};
     do {
-        const uint8_t *row = x + walk.a * size;
-        for (uint32_t r = 0; r < op->rows; ++r, row += (ptrdiff_t)op->row1 * size) {
-            const uint8_t *column = y + walk.b * size;
-            for (uint32_t c = 0; c < op->columns; ++c, column += (ptrdiff_t)op->column2 * size, out += size) {
-                multiply(op, row, column, bias, c, out);
+        const uint8_t *first = x + walk.a * size, *second = y + walk.b * size;
+        for (uint32_t r = 0; r < op->rows; ++r) {
+            for (uint32_t c = 0; c < op->columns; ++c, out += size) {
+                multiply(op, first + r * op->row1 * (size_t)size, second + c * op->column2 * (size_t)size, bias, c, out);
             }
         }
     } while (hog_walk(&walk, op->loop, op->loops));

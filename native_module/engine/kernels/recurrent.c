@@ -211,7 +211,7 @@ void hog_lstm(const hog_t *h, void *arena, const hog_lstm_t *op) {
         l.multiplier += (size_t)op->units * GATES;
     }
     l.shift = (const int8_t *)(l.multiplier + 2 * GATES + 3);
-    l.table = op->table == HOG_NONE ? NULL : hog_at(h, arena, op->table);
+    l.table = op->op.type == HOG_FLOAT32 ? NULL : hog_at(h, arena, op->table);
     uint32_t row = op->units * size, cell_row = op->units * (op->op.type == HOG_FLOAT32 ? 4 : 2);
     for (uint32_t b = 0; b < op->batch; ++b) {
         uint8_t *hidden = (uint8_t *)hog_at(h, arena, op->hidden) + (size_t)b * row;

@@ -55,7 +55,7 @@ static inline void row_fixed(const int32_t *table, uint32_t entries, const int8_
             y = hog_shift_right(hog_multiply_high(scale, table[below]), (unsigned)shift);
         }
         if (wide) {
-            ((int16_t *)out)[i] = (int16_t)hog_min(hog_add(y, INT16_MIN), INT16_MAX);
+            ((int16_t *)out)[i] = (int16_t)hog_max(hog_min(hog_add(y, INT16_MIN), INT16_MAX), INT16_MIN);
         } else {
             ((int8_t *)out)[i] = hog_saturate_int8(hog_add(y, INT8_MIN));
         }
