@@ -7,7 +7,6 @@ import struct
 
 from .hogfile import SIZES
 from .reference_math import (
-    EXP,
     MAX_FLOAT,
     clamp,
     exp,
@@ -252,33 +251,10 @@ def sin(x, quadrant=0):
     return -y if quadrant & 2 else y
 
 
-def exp_rounded(x):
-    """The steps of hog_exp_rounded(): exp(x) for x <= 0, nearly always the nearest float."""
-    if not x > -87.0:
-        return exp(x)
-    n = int(f32(f32(x * _LOG2_E) - 0.5))
-    bits = _bits(x)
-    shift = (bits >> 23 & 0xFF) - 110
-    size = bits & 0x7FFFFF | 0x800000
-    size = size << shift if shift >= 0 else size >> -shift
-    r = (-n * 762123384786 - size + 128) >> 8
-    p = 5918
-    for c in (53261, 426088, 2982616, 17895697, 89478485, 357913941, 1 << 30):
-        p = c + (p * r >> 32)
-    y = (1 << 32) + r + ((r * r >> 32) * p >> 31)
-    # To 24 bits, half to even: then no float rounds anymore.
-    extra = 9 if y >> 32 else 8
-    rest = y & ((1 << extra) - 1)
-    y >>= extra
-    half = 1 << (extra - 1)
-    y += rest > half or (rest == half and y & 1)
-    return y * 2.0 ** (extra - 32) * 2.0**n
-
-
 def expm1(x):
     if not x > _EXPM1_LIMIT:
         return f32(exp(x) - 1.0)
-    return f32(f32(polynomial(EXP, x) * f32(x * x)) + x)
+    return f32(f32(polynomial(_EXPM1, x) * f32(x * x)) + x)
 
 
 def _half_to_even(x):
@@ -300,7 +276,9 @@ def _rsqrt(x):
     return f32(1.0 / root) if root != 0 else math.copysign(_INF, root)
 
 
-_LOG2_E = f32(1.44269504)
+_EXPM1 = [
+    f32(c) for c in (1.98756915e-4, 1.39819995e-3, 8.33345191e-3, 4.16657959e-2, 1.66666655e-1, 5.00000012e-1)
+]
 _HALF_ROOT = f32(0.707106781)
 _LN2_LOW = f32(-2.12194440e-4)
 _LOG = [

@@ -263,12 +263,23 @@ def exp(x):
         return 0.0
     t = f32(x * _LOG2_E)
     n = int(f32(t + (-0.5 if t < 0 else 0.5)))
-    r = f32(x - f32(n * 0.693359375))
-    r = f32(r + f32(n * _LN2_LOW))
-    p = polynomial(EXP, r)
-    p = f32(f32(f32(p * f32(r * r)) + r) + 1.0)
+    bits = struct.unpack("<I", struct.pack("<f", x))[0]
+    shift = (bits >> 23 & 0xFF) - 110
+    x_q40 = bits & 0x7FFFFF | 0x800000
+    x_q40 = x_q40 << shift if shift >= 0 else x_q40 >> -shift
+    r = ((-x_q40 if x < 0 else x_q40) - n * 762123384786 + 128) >> 8
+    p = 5918
+    for c in (53261, 426088, 2982616, 17895697, 89478485, 357913941, 1 << 30):
+        p = c + (p * r >> 32)
+    y = (1 << 32) + r + ((r * r >> 32) * p >> 31)
+    # To 24 bits, half to even: then no float rounds anymore.
+    extra = 9 if y >> 32 else 8
+    rest = y & ((1 << extra) - 1)
+    y >>= extra
+    middle = 1 << (extra - 1)
+    y += rest > middle or (rest == middle and y & 1)
     half = n // 2 if n >= 0 else -(-n // 2)
-    return f32(f32(p * power_of_two(half)) * power_of_two(n - half))
+    return f32(f32(y * 2.0 ** (extra - 32) * power_of_two(half)) * power_of_two(n - half))
 
 
 def tanh(x):
@@ -296,8 +307,6 @@ def polynomial(coefficients, x):
 
 
 _LOG2_E = f32(1.44269504)
-_LN2_LOW = f32(2.12194440e-4)
-EXP = array("f", (1.98756915e-4, 1.39819995e-3, 8.33345191e-3, 4.16657959e-2, 1.66666655e-1, 5.00000012e-1))
 _TANH_SMALL = array("f", (-5.70498873e-3, 2.06390888e-2, -5.37397156e-2, 1.33314422e-1, -3.33332819e-1))
 
 

@@ -71,7 +71,6 @@ float hog_log(float x);
 float hog_sin(float x, unsigned quadrant); // quadrant 1: the cosine
 float hog_expm1(float x);
 float hog_power_of_two(int32_t n); // n in -126 ... 127
-float hog_exp_rounded(float x); // x <= 0
 float hog_floor_div(float x, float y);
 float hog_floor_mod(float x, float y);
 int32_t hog_one_over_one_plus(int32_t a);

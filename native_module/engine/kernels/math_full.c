@@ -198,30 +198,6 @@ float hog_expm1(float x) {
     return p * (x * x) + x;
 }
 
-// exp(x) for x <= 0, nearly always the float nearest to it: a sum of such that is close to 1 loses nothing
-// when its logarithm is taken. In integers, with 32 bits behind the binary point.
-float hog_exp_rounded(float x) {
-    if (!(x > -87.0f)) {
-        return hog_exp(x);
-    }
-    static const int32_t factorials_q31[] = {53261, 426088, 2982616, 17895697, 89478485, 357913941, 1 << 30};
-    bits_t f = {x};
-    int32_t n = (int32_t)(x * 1.44269504f - 0.5f);
-    int shift = (int)(f.bits >> 23 & 0xff) - 110;
-    int64_t size_q40 = (f.bits & 0x7fffff) | 0x800000;
-    size_q40 = shift >= 0 ? size_q40 << shift : shift > -32 ? size_q40 >> -shift : 0;
-    int64_t rest_q40 = -n * (int64_t)762123384786 - size_q40; // x - n·ln 2
-    int32_t r = (int32_t)((rest_q40 + 128) >> 8);
-    int32_t p = 5918; // 1/9!
-    for (unsigned i = 0; i < 7; ++i) {
-        p = factorials_q31[i] + (int32_t)((int64_t)p * r >> 32);
-    }
-    int32_t square = (int32_t)((int64_t)r * r >> 32);
-    int64_t y = ((int64_t)1 << 32) + r + ((int64_t)square * p >> 31);
-    f.bits = (uint32_t)(n + 127) << 23;
-    return (float)((uint32_t)(y >> 1) | (uint32_t)(y & 1)) * 4.65661287e-10f * f.value;
-}
-
 static int32_t saturate(int64_t x) {
     return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
 }

@@ -40,7 +40,7 @@ static void log_softmax_float(const float *in, uint32_t depth, float *out) {
         max = max < in[i] ? in[i] : max;
     }
     for (uint32_t i = 0; i < depth; ++i) {
-        sum += hog_exp_rounded(in[i] - max);
+        sum += hog_exp(in[i] - max);
     }
     sum = hog_log(sum);
     for (uint32_t i = 0; i < depth; ++i) {
