@@ -94,7 +94,7 @@ def test_damaged_files_are_refused() -> None:
     b.op("RELU", [x], y)
     model = b.build([x], [y])
     with pytest.raises(UserError, match=r"no \.tflite file"):
-        strip(b"HOGN" + model[4:8][::-1] + bytes(100))
+        strip(bytes(4) + model[4:8][::-1] + bytes(100))
     rng = np.random.default_rng(0)
     for _ in range(2000):
         damaged = bytearray(model)

@@ -4,6 +4,8 @@
 
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -52,17 +54,24 @@ MAX_OPERATORS = 2048
 DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError)
 
 
-def read_tflite(data: bytes, name: str = "") -> Graph:
-    """The first subgraph of the flatbuffer `data`, with the others. Raises UserError on anything else."""
+@contextmanager
+def reading(data: bytes) -> Iterator[None]:
+    """UserError where `data` is no .tflite, or what is read of it meanwhile is damaged."""
     if data[:4] == b"HOGN":
         raise UserError("this is a .hog file already: give the .tflite that it was packed from")
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
     try:
-        return _read(bytes(data), name)
+        yield
     except DAMAGE as e:
         detail = str(e).split("\n")[0] or type(e).__name__
         raise UserError(f"damaged .tflite file ({detail}); export the model again") from e
+
+
+def read_tflite(data: bytes, name: str = "") -> Graph:
+    """The first subgraph of the flatbuffer `data`, with the others. Raises UserError on anything else."""
+    with reading(data):
+        return _read(bytes(data), name)
 
 
 @dataclass

@@ -5,7 +5,7 @@
 import struct
 
 from ..errors import UserError
-from .reader import DAMAGE
+from .reader import DAMAGE, reading
 from .strip import Source
 
 # Fields of a model, a subgraph, an operator, a signature (schema.fbs).
@@ -27,15 +27,13 @@ def choose(tflite: bytes, name: str | None) -> bytes:
     if name is None:
         return tflite
     data = bytearray(tflite)
-    try:
+    with reading(tflite):
         signatures = dict(_signatures(Source(bytes(tflite))))
         if name not in signatures:
             found = f"it has {', '.join(signatures)}" if signatures else "it has none"
             raise UserError(f"the model has no signature {name}: {found}")
         if signatures[name]:
             _exchange(data, signatures[name])
-    except DAMAGE as e:
-        raise UserError(f"damaged .tflite file ({e}); export the model again") from e
     return bytes(data)
 
 

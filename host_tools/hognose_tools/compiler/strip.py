@@ -9,8 +9,7 @@ points, options, weights. An object's offsets point forward, so those with the l
 import struct
 from typing import Any
 
-from ..errors import UserError
-from .reader import DAMAGE
+from .reader import reading
 
 # An object: a table (field number to value), a vector (alignment, count, bytes), or a list of tables.
 # A table's value is an object or a number's bytes.
@@ -38,12 +37,8 @@ def strip(tflite: bytes, outputs: list[int] | None = None) -> bytes:
 
     `outputs`: indices of the tensors that are to be its outputs instead of the model's own.
     """
-    if tflite[4:8] != b"TFL3":
-        raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
-    try:
+    with reading(tflite):
         return write(_Model(bytes(tflite), outputs).table)
-    except DAMAGE as e:
-        raise UserError(f"damaged .tflite file ({e}); export the model again") from e
 
 
 class Source:
