@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import cases_page
+
 ROOT = Path(__file__).parents[1]
 
 # The same examples on every run, so that a red CI means a change; HOGNOSE_EXAMPLES asks for others.
@@ -26,6 +28,10 @@ hypothesis.settings.load_profile("hognose")
 _counts = pytest.StashKey[Counter]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases-page", type=Path, help="where to write the table of cases, if no test fails")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_counts] = Counter()
 
@@ -36,16 +42,19 @@ def cases_run(request: pytest.FixtureRequest) -> Counter:
     return request.config.stash[_counts]
 
 
-def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter, exitstatus: int, config: pytest.Config) -> None:
     counts = config.stash[_counts]
     if not counts:
         return
     engines = sorted({engine for _, _, engine in counts})
     terminalreporter.section("cases compared with TFLM")
-    terminalreporter.write_line(f"{'operator':28}{'type':9}" + "".join(f"{e:>11}" for e in engines))
+    terminalreporter.write_line(f"{'operator':28}{'type':9}" + "".join(f"{e:>18}" for e in engines))
     for name, dtype in sorted({key[:2] for key in counts}):
-        figures = "".join(f"{counts[name, dtype, e] or '-':>11}" for e in engines)
+        figures = "".join(f"{counts[name, dtype, e] or '-':>18}" for e in engines)
         terminalreporter.write_line(f"{name:28}{dtype:9}{figures}")
+    path = config.getoption("--cases-page")
+    if path and exitstatus == 0:
+        path.write_text(cases_page.page(counts))
 
 
 @pytest.fixture(scope="session")

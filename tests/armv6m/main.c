@@ -26,7 +26,7 @@ __asm__ (
 const void *const vectors[2] __attribute__((section(".vectors"), used)) = {&stack_top, (const void *)start};
 
 static size_t size_of(const hog_io_t *io) {
-    size_t n = io->type == 'f' ? 4 : 1;
+    size_t n = io->type == 'f' ? 4 : io->type == 'h' ? 2 : 1;
     for (unsigned i = 0; i < io->rank; ++i) {
         n *= io->dim[i];
     }

@@ -50,7 +50,7 @@ def check(case: Case, engine: str = "native") -> armv6m.Run:
     import hognose
 
     compiled = compile_tflite(case.tflite)
-    outputs = [np.zeros(t.size, np.int8) for t in compiled.graph.outputs]
+    outputs = [np.zeros(t.size, t.dtype) for t in compiled.graph.outputs]
     inputs = [np.ascontiguousarray(a).reshape(-1) for a in case.inputs]
     model = hognose.Model(compiled.hog, engine=engine)
     model.invoke(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0])

@@ -4,6 +4,7 @@
 
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import device_models
@@ -23,8 +24,17 @@ def run_test(target: Target, folder: Path, test: str) -> None:
 
 
 @pytest.mark.parametrize("test", TESTS)
-def test_device(target: Target, model_folder: Path, test: str) -> None:
+def test_device(target: Target, model_folder: Path, test: str, cases_run) -> None:
     run_test(target, model_folder, test)
+    if test == "bytes_are_tflms":
+        count_cases(model_folder, target.name, cases_run)
+
+
+def count_cases(folder: Path, engine: str, counts: Counter) -> None:
+    """The models in folder/cases were compared."""
+    for path in (folder / "cases").glob("*.hog"):
+        name, dtype = re.fullmatch(r"(.+)_(float32|bool|u?int\d+)(?:_\d+)?", path.stem).groups()
+        counts[name, dtype, engine] += 1
 
 
 def test_reference_models(target: Target, reference_folder: Path) -> None:
@@ -43,9 +53,10 @@ def reference_folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.full], ids=lambda t: t.name)
-def test_other_operators(target: Target, others_folder: Path) -> None:
+def test_other_operators(target: Target, others_folder: Path, cases_run) -> None:
     """Those that the small module leaves out, too."""
     run_test(target, others_folder, "bytes_are_tflms")
+    count_cases(others_folder, target.name, cases_run)
 
 
 @pytest.fixture(scope="session")
