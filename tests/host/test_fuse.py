@@ -83,7 +83,8 @@ def padded_conv(d: Draw) -> tuple[Case, bool]:
         value = np.int8(x.zero_point - 1 if x.zero_point > 0 else x.zero_point + 1)
         inputs.append(d.b.const(np.array([value]), **like(x)))
     d.b.op("PADV2" if other_value else "PAD", inputs, padded)
-    return finish(d, conv(d, padded), padded, miss), not miss and not other_value
+    nothing = padded.shape == x.shape and miss != "output"
+    return finish(d, conv(d, padded), padded, miss), nothing or (not miss and not other_value)
 
 
 def activated(d: Draw) -> tuple[Case, bool]:

@@ -2,8 +2,8 @@
 # Part of hognose: neural networks in MicroPython.
 """From a `.tflite` flatbuffer to a `.hog`, without TensorFlow.
 
-reader (flatbuffer ▶ graph) ▶ passes ▶ fuse ▶ dead ▶ lower (graph ▶ records) ▶ blocks ▶ planner (arena) ▶
-writer (bytes).
+reader (flatbuffer ▶ graph) ▶ passes ▶ fold ▶ fuse ▶ dead ▶ lower (graph ▶ records) ▶ blocks ▶
+planner (arena) ▶ writer (bytes).
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from hognose.model import _find_engine
 
 from ..errors import UserError
 from . import blocks, dead
+from .fold import fold, tabulate
 from .fuse import fuse
 from .graph import Graph
 from .lower import LOWER, Lowered, lower
@@ -65,7 +66,10 @@ def compile_graph(
     `whole`: every tensor is computed, with channels that nothing needs.
     """
     simplify(graph)
+    fold(graph)
     undefined = [] if whole else fuse(graph)
+    if not whole:
+        tabulate(graph)
     removed = 0 if whole else dead.remove(graph)
     low = lower(graph)
     if low.problems:

@@ -8,12 +8,9 @@ last means what it means in TensorFlow: TFLM pads there with what lies in its ar
 batch size was not fixed it mixes the batches up.
 """
 
-from collections import Counter
-from dataclasses import dataclass
-
 import numpy as np
 
-from .graph import Graph, Operator, Tensor
+from .graph import Edges, Graph, Operator, Tensor
 from .lower.window import SAME
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -24,49 +21,24 @@ _RESHAPES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 _TYPES = ("int8", "int16", "float32")
 
 
-@dataclass
-class _Edges:
-    """Who writes a tensor, and how many read it."""
-
-    writer: dict[int, Operator]
-    readers: Counter[int]
-
-    def before(self, op: Operator, kinds: tuple[str, ...]) -> Operator | None:
-        """The operator whose result `op` reads, where it is of `kinds` and nobody else reads that."""
-        x = op.inputs[0] if op.inputs else None
-        if x is None or self.readers[x.index] != 1:
-            return None
-        source = self.writer.get(x.index)
-        return source if source and source.kind in kinds and len(source.outputs) == 1 else None
-
-
 def fuse(graph: Graph) -> list[str]:
     """Rewrites the operators of `graph`, not of its subgraphs. Returns where TFLM's answer means nothing."""
     notes: list[str] = []
     changed = True
     while changed:
         changed = False
-        edges = _edges(graph)
+        edges = Edges.of(graph)
         for op in list(graph.operators):
             try:
                 rewritten = _rewrite(graph, op, edges, notes)
             except (LookupError, TypeError, ValueError):
                 continue  # lowering will say what is wrong with it
             if rewritten:
-                edges, changed = _edges(graph), True
+                edges, changed = Edges.of(graph), True
     return notes
 
 
-def _edges(graph: Graph) -> _Edges:
-    edges = _Edges(
-        {t.index: op for op in graph.operators for t in op.outputs},
-        Counter(t.index for op in graph.operators for t in op.inputs if t is not None),
-    )
-    edges.readers.update(t.index for t in graph.outputs)
-    return edges
-
-
-def _rewrite(graph: Graph, op: Operator, edges: _Edges, notes: list[str]) -> bool:
+def _rewrite(graph: Graph, op: Operator, edges: Edges, notes: list[str]) -> bool:
     """Whether `op` or one before it has taken over what others did."""
     gone: list[Operator] = []
     if op.kind in _CONVOLUTIONS:
@@ -86,6 +58,10 @@ def _rewrite(graph: Graph, op: Operator, edges: _Edges, notes: list[str]) -> boo
         if conv and spread and _take_dilation(spread, conv, op):
             notes += _undefined(spread)
             gone = [spread, op]
+    elif op.kind == "TRANSPOSE":
+        first = edges.before(op, ("TRANSPOSE",))
+        if first and _take_order(graph, first, op):
+            gone = [first]
     elif op.kind in _RESHAPES:
         source = edges.before(op, (*_PADS, "SPACE_TO_BATCH_ND"))
         return source is not None and _lift_before(graph, source, op)
@@ -247,4 +223,16 @@ def _take_activation(source: Operator, op: Operator) -> bool:
         return False
     source.options["fused_activation_function"] = _ACTIVATIONS[op.kind]
     source.outputs = [y]
+    return True
+
+
+def _take_order(graph: Graph, first: Operator, op: Operator) -> bool:
+    """Two transpositions are one; lowering leaves out what moves nothing."""
+    x, y = first.inputs[0], op.outputs[0]
+    inner, outer = _constants(first, 1), _constants(op, 1)
+    rank = list(range(len(y.shape)))
+    if not _alike(x, y) or sorted(inner) != rank or sorted(outer) != rank or op.inputs[1] is None:
+        return False
+    order = np.array([inner[i] for i in outer], op.inputs[1].dtype)
+    op.inputs = [x, graph.new_tensor(op.inputs[1], order.shape, order)]
     return True

@@ -2,6 +2,7 @@
 # Part of hognose: neural networks in MicroPython.
 """A model as the compiler sees it: tensors and the operators between them."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -51,7 +52,10 @@ class Tensor:
 
 @dataclass(eq=False)
 class Operator:
-    """An operator of the model: `kind` is its TFLite name, `options` its builtin options."""
+    """An operator of the model: `kind` is its TFLite name, `options` its builtin options.
+
+    `table`: it has become a function of one int8 value; its results for -128 … 127.
+    """
 
     index: int
     kind: str
@@ -59,6 +63,7 @@ class Operator:
     inputs: list[Tensor | None]
     outputs: list[Tensor]
     options: dict[str, Any] = field(default_factory=dict)
+    table: bytes | None = None
 
     @property
     def label(self) -> str:
@@ -84,3 +89,31 @@ class Graph:
         t = replace(like, index=index, shape=tuple(shape), data=data, variable=False)
         self.tensors.append(t)
         return t
+
+
+@dataclass
+class Edges:
+    """Who writes a tensor, and how many operators read it."""
+
+    writer: dict[int, Operator]
+    readers: Counter[int]
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Edges":
+        """Those of `graph`; whoever called it reads its outputs."""
+        writer = {t.index: op for op in graph.operators for t in op.outputs}
+        readers = Counter(i for op in graph.operators for i in {t.index for t in op.inputs if t is not None})
+        readers.update(t.index for t in graph.outputs)
+        return cls(writer, readers)
+
+    def source(self, x: Tensor | None) -> Operator | None:
+        """The operator whose only result `x` is, where it has one reader."""
+        if x is None or self.readers[x.index] != 1:
+            return None
+        op = self.writer.get(x.index)
+        return op if op and len(op.outputs) == 1 else None
+
+    def before(self, op: Operator, kinds: tuple[str, ...]) -> Operator | None:
+        """The operator whose result `op` reads first, where it is of `kinds` and nobody else reads that."""
+        found = self.source(op.inputs[0] if op.inputs else None)
+        return found if found and found.kind in kinds else None

@@ -20,7 +20,7 @@ def simplify(graph: Graph) -> None:
     for op in graph.operators:
         if op.kind == "DEQUANTIZE":
             _dequantize_constant(op)
-    _remove_dead(graph)
+    remove_dead(graph)
 
 
 def _dequantize_constant(op: Operator) -> None:
@@ -35,7 +35,7 @@ def _dequantize_constant(op: Operator) -> None:
         y.data = (float(x.scale) * steps).astype(np.float32).reshape(y.shape)
 
 
-def _remove_dead(graph: Graph) -> None:
+def remove_dead(graph: Graph) -> None:
     """Operators that no output depends on, such as those that compute a static shape.
 
     One that has another effect stays: without an output, such as ASSIGN_VARIABLE, or with one in a subgraph.

@@ -74,7 +74,7 @@ def _lower_graph(low: Lowered, graph: Graph) -> None:
             if op.kind not in LOWER:
                 raise Unsupported("this operator is not supported: replace the layer")
             _check_written([t for t in data_inputs(op) if not (t.variable and op.kind in RECURRENT)], written)
-            LOWER[op.kind](low, op)
+            (elementwise.tabulated if op.table else LOWER[op.kind])(low, op)
         except Unsupported as e:
             low.problems.setdefault(str(e), []).append(op.label)
         except NONSENSE:

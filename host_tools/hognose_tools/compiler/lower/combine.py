@@ -196,5 +196,6 @@ def select(low: Lowered, op: Operator) -> None:
         )
     strides = broadcast_strides(other.shape, y.shape)
     contiguous = broadcast_strides(y.shape, y.shape)
+    low.place(y)  # its own: it is written to
     copy(low, op, other, y, y.shape, (0, strides), (0, contiguous))
     emit(low, op, "SELECT", (condition, x, y), kind, _unbounded(kind))

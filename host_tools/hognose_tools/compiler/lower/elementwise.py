@@ -79,9 +79,25 @@ def _binary_scales(kind: str, a: Tensor, b: Tensor, y: Tensor) -> dict[str, int]
 
 def lookup(low: Lowered, op: Operator, function: Callable[[int], int]) -> None:
     """Any int8 function of one int8 value becomes a table."""
+    table = bytes(max(-128, min(127, function(q))) & 255 for q in range(-128, 128))
+    _look_up(low, op, table)
+
+
+def tabulated(low: Lowered, op: Operator) -> None:
+    """What has become a table before."""
+    assert op.table is not None
+    same_size(op)
+    _look_up(low, op, op.table)
+
+
+_IDENTITY = bytes(q & 255 for q in range(-128, 128))
+
+
+def _look_up(low: Lowered, op: Operator, table: bytes) -> None:
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
-    table = bytes(max(-128, min(127, function(q))) & 255 for q in range(-128, 128))
+    if table == _IDENTITY:
+        return low.alias(x, y)
     fields = {"in": low.place(x), "out": low.place(y), "count": x.size, "table": Const(table)}
     low.emit("LUT", op, fields, kind="b", inplace=[x])
 

@@ -46,12 +46,17 @@ def copy(
     source: tuple[int, Sequence[int]],
     target: tuple[int, Sequence[int]],
 ) -> None:
-    """Copies `sizes` elements of `x` to `y`; source and target: first element, and stride of each axis."""
+    """Copies `sizes` elements of `x` to `y`; source and target: first element, and stride of each axis.
+
+    Where that would be all of `x` as it is, `y` lies there too; unless it has a place of its own already.
+    """
     if not prod(sizes):
         return
     item = ITEMSIZE[typecode(y)]
     loops = nest(sizes, source[1], target[1])
     run = loops.pop().n if loops and (loops[-1].a, loops[-1].b) == (1, 1) else 1
+    if run == x.size == y.size and not loops and y.index not in low.places and not y.variable:
+        return low.alias(x, y)
     fields = {
         "in": shifted(low.place(x), source[0] * item),
         "out": shifted(low.place(y), target[0] * item),
@@ -698,6 +703,7 @@ def dynamic_update_slice(low: Lowered, op: Operator) -> None:
     elif starts.dtype != "int32":
         raise Unsupported(f"starts of type {starts.dtype} are not supported: use int32")
     strides = contiguous(x.shape)
+    low.place(y)  # its own: it is written to
     copy(low, op, x, y, x.shape, (0, strides), (0, strides))
     loops = [Loop(n, s, m - n) for n, m, s in zip(update.shape, x.shape, strides, strict=True)]
     fields = {"in": low.place(update), "starts": first, "out": low.place(y), "loops": len(loops)}
