@@ -118,8 +118,10 @@ def _argument(op: Operator) -> Tensor | None:
     constants = [t for t in op.inputs if t is not None and t.data is not None]
     if op.table or (op.kind in _UNARY and len(op.inputs) == 1) or (op.kind in _REDUCTIONS and constants):
         return x
+    if op.kind not in _BINARY or len(op.inputs) != 2 or x.shape != y.shape:
+        return None
     alike = all(t.size and len(np.unique(t.data)) == 1 for t in constants)  # type: ignore[arg-type]
-    return x if op.kind in _BINARY and alike and x.shape == y.shape and len(op.inputs) == 2 else None
+    return x if alike else None
 
 
 def _table(op: Operator, x: Tensor | None) -> np.ndarray | None:
