@@ -11,6 +11,7 @@
 #   make firmware BOARD=RPI_PICO   MicroPython with our engine for a board; TFLM_DIR=… with TFLite Micro, too
 #   make bench    benchmarks; LAYERS=1 for the cycles of each operator
 #   make operators  counts the cases of each operator, type and engine: native_module/OPERATORS.md
+#   make cost     fits the cost model of `hognose inspect --board`
 #   make fuzz     damaged files for the engine's loader and for the reader; TIME= seconds or RUNS= each
 #   make lint
 #   make clean    removes what was built (not .venv, not the downloads)
@@ -31,7 +32,7 @@ UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
 UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 
-.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 firmware bench operators fuzz lint clean
+.PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 firmware bench operators cost fuzz lint clean
 help:
 	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
@@ -50,6 +51,9 @@ bench: $(BUILD)/.extension unix unix-tflm
 operators: $(BUILD)/.extension unix unix-tflm natmod qemu
 	@$(PYTHON) -m pytest tests/host/test_operators.py tests/unix/test_device.py tests/unix/test_tflm.py tests/qemu/test_boards.py \
 	  tests/armv6m -k "operator and not accepts or bytes_are_tflms" --cases-page native_module/OPERATORS.md
+
+cost: $(BUILD)/.extension
+	@$(PYTHON) tests/fit_cost.py
 
 fuzz: $(BUILD)/.apt-fuzz $(VENV)/.dev $(BUILD)/.extension
 	@for what in loader reader; do $(PYTHON) tests/host/fuzz.py $$what $(if $(RUNS),--runs $(RUNS)) $(if $(TIME),--time $(TIME)) || exit 1; done

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`make bench`: counts, never times. Writes its tables into native_module/README.md.
+"""`make bench`: counts, never times. Writes tables into native_module/BENCHMARKS.md, and a picture beside it.
 
 With --layers (`make bench LAYERS=1`): the cycles of each operator, printed and no more.
 
@@ -13,22 +13,30 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import instructions
 import matrix
 
+import mobilenet
+import picture
 import qemu
 from hognose_tools import files
 from hognose_tools.bench import bench, table
 from hognose_tools.compiler import Compiled, compile_tflite
+from hognose_tools.compiler.disassemble import Layer, disassemble
+from hognose_tools.compiler.records import Record
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
 from hognose_tools.ops import markdown as operators_table
 from hognose_tools.oracle import Oracle
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "native_module" / "README.md"
+PAGES = [ROOT / "native_module" / name for name in ("BENCHMARKS.md", "README.md")]
+PICTURE = ROOT / "native_module" / "benchmarks.svg"
+MOBILENET = ROOT / ".build" / "bench" / "mobilenet_v1_0.25_96.tflite"
 MODELS = Path(os.environ.get("HOGNOSE_MODELS", ROOT.parent / "shared" / "models"))
 NATMOD = ROOT / ".build" / "natmod"
 UNIX_TFLM = ROOT / ".build" / "unix-tflm" / "micropython"
@@ -59,13 +67,44 @@ def modules() -> list[str]:
     return rows
 
 
-# TFLM with CMSIS-NN on Armv6-M, gcc 12.2, the same cycle model: code and weights as if cached.
-TFLM_CYCLES = {
-    "hello_world_int8": 9_400,
-    "kws_ref_model": 34_800_000,
-    "pretrainedResnet_quant": 131_300_000,
-    "ad01_int8": 2_310_000,
+@dataclass(frozen=True)
+class Others:
+    """TFLM's figures for a model on Armv6-M (gcc 12.2, code and weights as if cached), and our target."""
+
+    reference: float  # cycles, TFLM's reference kernels
+    cmsis_nn: float
+    arena: int  # bytes
+    target: float  # cycles
+
+
+OTHERS = {
+    "hello_world_int8": Others(11.7e3, 9.4e3, 676, 4e3),
+    "kws_ref_model": Others(93.7e6, 34.8e6, 22_772, 10.5e6),
+    "pretrainedResnet_quant": Others(221.4e6, 131.3e6, 54_340, 42e6),
+    "ad01_int8": Others(4.20e6, 2.31e6, 2_260, 1.3e6),
 }
+# Cycles a MAC with CMSIS-NN by kind of layer, flash misses included.
+CMSIS_NN_KINDS = {
+    "first convolution": 12.7,
+    "1x1 convolution": 9.6,
+    "convolution": 10.3,
+    "depthwise": 39,
+    "dense": 23,
+}
+TINYMAIX = 0.715827 * 280e6 / 7_489_664  # cycles a MAC
+MOBILENET_TARGET = 20e6
+
+
+@cache
+def measured() -> dict[str, tuple[Path, Compiled, dict]]:
+    """Each model that a Pico can run, with what bench() says of it."""
+    found = {}
+    for path, c in _packed():
+        try:
+            found[path.stem] = path, c, bench(c.hog, "rp2040", layers=True)
+        except UserError as e:
+            print(f"left out: {path.name}: {e}")
+    return found
 
 
 def cycles() -> list[str]:
@@ -74,17 +113,81 @@ def cycles() -> list[str]:
         "| model | MACs | cycles | a MAC | TFLM + CMSIS-NN | | peak RAM | load, cycles |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for path, c in _packed():
-        try:
-            b = bench(c.hog, "rp2040")
-        except UserError as e:
-            print(f"left out: {path.name}: {e}")
-            continue
-        tflm = TFLM_CYCLES.get(path.stem)
-        beside = f"{tflm:,} | {b['cycles'] / tflm:.2f}" if tflm else "|"
+    for name, (_, _, b) in measured().items():
+        others = OTHERS.get(name)
+        beside = f"{others.cmsis_nn:,.0f} | {b['cycles'] / others.cmsis_nn:.2f}" if others else "|"
         rows.append(
-            f"| {path.stem} | {b['macs']:,} | {b['cycles']:,} | {b['cycles_per_mac']} "
+            f"| {name} | {b['macs']:,} | {b['cycles']:,} | {b['cycles_per_mac']} "
             f"| {beside} | {b['peak_ram']:,} | {b['load_cycles']:,} |"
+        )
+    return rows
+
+
+def targets() -> list[str]:
+    """Where we are with cycles, RAM and file size."""
+    rows = [
+        "| model | target, cycles | cycles | | RAM, of 0.8 | .hog, of 0.95 |",
+        "|---|--:|--:|---|--:|--:|",
+    ]
+    for name, (path, c, b) in measured().items():
+        others = OTHERS.get(name)
+        target = others.target if others else MOBILENET_TARGET
+        tflm = others.arena if others else Oracle(files.read(path)).arena_used
+        reached = "reached" if b["cycles"] <= target else "missed"
+        rows.append(
+            f"| {name} | {target:,.0f} | {b['cycles']:,} | {reached} | {b['peak_ram'] / tflm:.2f} "
+            f"| {len(c.hog) / path.stat().st_size:.2f} |"
+        )
+    return rows
+
+
+def kind(layer: Layer, record: Record) -> str | None:
+    """The kind of layer that a record with MACs is; None where it has none."""
+    f = record.fields
+    if record.name == "DEPTHWISE":
+        return "depthwise"
+    if record.name != "CONV":
+        return None
+    if f["out_h"] * f["out_w"] == 1:
+        return "dense"
+    if f["in_c"] <= 4:
+        return "first convolution"
+    return "1x1 convolution" if f["k_h"] * f["k_w"] == 1 else "convolution"
+
+
+def kinds() -> list[str]:
+    """Cycles a MAC by kind of layer and by model; the picture shows the same."""
+    spent: dict[str, list[int]] = {name: [0, 0] for name in CMSIS_NN_KINDS}
+    groups: dict[str, dict[str, float]] = {}
+    for _, c, b in measured().values():
+        model = disassemble(c.hog)
+        for layer, record, found in zip(model.layers, model.records, b["layers"], strict=True):
+            if (name := kind(layer, record)) and layer.macs:
+                spent[name][0] += found["cycles"]
+                spent[name][1] += layer.macs
+    for name, (count, macs) in spent.items():
+        if macs:
+            groups[name] = {"hognose": count / macs, "TFLM + CMSIS-NN": CMSIS_NN_KINDS[name]}
+    for name, (_, c, b) in measured().items():
+        if name == "hello_world_int8":
+            continue  # 288 MACs: it is all calls
+        groups[name] = {"hognose": b["cycles"] / c.macs}
+        if others := OTHERS.get(name):
+            groups[name] |= {
+                "TFLM + CMSIS-NN": others.cmsis_nn / c.macs,
+                "TFLM, reference": others.reference / c.macs,
+            }
+        else:
+            groups[name]["TinyMaix"] = TINYMAIX
+    series = ("hognose", "TFLM + CMSIS-NN", "TFLM, reference", "TinyMaix")
+    files.write(
+        PICTURE,
+        picture.bars("Cycles per MAC on the RP2040", groups, "cycles per MAC, less is better").encode(),
+    )
+    rows = [f"| cycles a MAC | {' | '.join(series)} |", "|---|" + "--:|" * len(series)]
+    for name, values in groups.items():
+        rows.append(
+            f"| {name} | " + " | ".join(f"{values[s]:.2f}" if s in values else "" for s in series) + " |"
         )
     return rows
 
@@ -191,7 +294,10 @@ def layers() -> Iterator[str]:
 
 
 def _packed() -> Iterator[tuple[Path, Compiled]]:
-    for path in sorted(MODELS.glob("*.tflite")):
+    if not MOBILENET.exists():
+        print("making a MobileNet")
+        mobilenet.write(MOBILENET)
+    for path in [*sorted(MODELS.glob("*.tflite")), MOBILENET]:
         try:
             yield path, compile_tflite(files.read(path), name=path.stem)
         except UserError as e:
@@ -206,8 +312,10 @@ def main() -> int:
         for text in layers():
             print(text)
         return 0
-    page = PAGE.read_text()
+    pages = {path: path.read_text() for path in PAGES}
     for name, rows in {
+        "kinds": kinds(),
+        "targets": targets(),
         "sizes": sizes(),
         "modules": modules(),
         "cycles": cycles(),
@@ -220,10 +328,10 @@ def main() -> int:
         print("\n".join(rows), end="\n\n")
         marks = f"<!-- {name} -->", f"<!-- /{name} -->"
         table = "\n".join([marks[0], "", *rows, "", marks[1]])
-        page, found = re.subn(f"{marks[0]}.*{marks[1]}", lambda _, t=table: t, page, flags=re.DOTALL)
-        if not found:
-            raise ValueError(f"{PAGE} has no place for the table {name}")
-    files.write(PAGE, page.encode())
+        (path,) = [path for path, page in pages.items() if all(mark in page for mark in marks)]
+        pages[path] = re.sub(f"{marks[0]}.*{marks[1]}", lambda _, t=table: t, pages[path], flags=re.DOTALL)
+    for path, page in pages.items():
+        files.write(path, page.encode())
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import files
+from . import cost, files
 from .compiler import Compiled, compile_tflite
 from .compiler.disassemble import HogFile, disassemble
 from .compiler.lower import Step, View
@@ -20,17 +20,18 @@ DTYPE = {code: name for name, code in TYPECODE.items()}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
+    parser.add_argument("--board", metavar="pico", help="what it needs there: cycles, time, RAM, flash")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def main(args: argparse.Namespace) -> int:
-    facts = inspect(files.read(args.model), Path(args.model).stem)
+    facts = inspect(files.read(args.model), Path(args.model).stem, args.board)
     print(json.dumps(facts, indent=2) if args.json else _table(facts))
     return 0
 
 
-def inspect(data: bytes, name: str = "") -> dict[str, Any]:
-    """All facts about a `.tflite` (as it would be packed) or a `.hog`, ready for JSON."""
+def inspect(data: bytes, name: str = "", board: str | None = None) -> dict[str, Any]:
+    """All facts about a `.tflite` (as it would be packed) or a `.hog`, ready for JSON; on a `board`, too."""
     compiled = None if data[:4] == b"HOGN" else compile_tflite(data, name=name)
     hog = disassemble(compiled.hog if compiled else data)
     layers = [asdict(layer) | {"type": DTYPE[layer.type]} for layer in hog.layers]
@@ -40,6 +41,9 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
             layer["output_shape"] = list(step.tensor.shape)
             layer["layer"] = step.tensor.name
             layer["in_place"] = _overwrites(step)
+    there = cost.forecast(hog, board) if board else {}
+    for layer, cycles in zip(layers, there.pop("layers", []), strict=False):
+        layer["cycles"] = cycles
     return {
         "format": "tflite" if compiled else "hog",
         "name": hog.meta.get("name", ""),
@@ -57,6 +61,7 @@ def inspect(data: bytes, name: str = "") -> dict[str, Any]:
         "native_module": "full" if hog.needs_full else "small",
         "meta": _user_meta(hog),
         "layers": layers,
+        **({"forecast": there} if there else {}),
     }
 
 
@@ -115,12 +120,25 @@ def _table(facts: dict[str, Any]) -> str:
             numbers = f", scale {p['scale']:.6g}, zero point {p['zero_point']}" if p["scale"] else ""
             lines.append(f"{kind[:-1]} {i}: {p['name']} {p['dtype']}{p['shape']}{numbers}")
     lines += [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts["meta"].items()]
-    lines.append(f"{'#':>3} {'operator':18}{'output':18}{'type':>8}{'MACs':>12}{'weights':>9}{'arena at':>9}")
+    lines.append(
+        f"{'#':>3} {'operator':18}{'output':18}{'type':>8}{'MACs':>12}{'weights':>9}{'arena at':>9}"
+        + (f"{'cycles':>23}" if "forecast" in facts else "")
+    )
     for layer in facts["layers"]:
         shape = "x".join(map(str, layer["output_shape"]))
         lines.append(
             f"{layer['index']:3} {layer.get('operator', layer['name']):18}{shape:18}{layer['type']:>8}"
             f"{layer['macs']:12,}{layer['weights']:9,}{layer['output']:9,}"
-            + (" in place" if layer.get("in_place") else "")
+            + (" in place" if layer.get("in_place") else " " * 9 if "cycles" in layer else "")
+            + _cycles(layer)
         )
+    if "forecast" in facts:
+        lines += cost.text(facts["forecast"])
     return "\n".join(lines)
+
+
+def _cycles(layer: dict[str, Any]) -> str:
+    """The column that --board adds."""
+    if "cycles" not in layer:
+        return ""
+    return f"{layer['cycles']:14,}" if layer["cycles"] is not None else f"{'?':>14}"

@@ -16,6 +16,8 @@
 #include "py/runtime.h"
 #endif
 
+#include "py/objarray.h"
+
 #include <string.h>
 
 #include "state.h"
@@ -38,10 +40,29 @@ static mp_buffer_info_t buffer(mp_obj_t object, mp_uint_t flags, const char *err
     return info;
 }
 
-static void open_model(hog_call_t *call, mp_obj_t state, mp_obj_t arena) {
-    mp_buffer_info_t s = buffer(state, MP_BUFFER_RW, "the state is not a writable buffer");
-    mp_buffer_info_t a = buffer(arena, MP_BUFFER_RW, "the arena is not a writable buffer");
+// Asking an object for its buffer takes a thousand cycles on a Pico, so a bytearray, of which `type` is the type, is
+// read directly.
+static bool get_buffer(const mp_obj_type_t *type, mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags) {
+    const mp_obj_array_t *array = MP_OBJ_TO_PTR(object);
+    if (mp_obj_is_obj(object) && array->base.type == type) {
+        info->buf = array->items;
+        info->len = array->len;
+        return true;
+    }
+    return mp_get_buffer(object, info, flags);
+}
+
+// Returns the type of bytearrays if the state is one, and there is no other that looks so.
+static const mp_obj_type_t *open_model(hog_call_t *call, mp_obj_t state, mp_obj_t arena) {
+    mp_buffer_info_t s = buffer(state, MP_BUFFER_RW, "the state is not a writable buffer"), a;
+    const mp_obj_array_t *array = MP_OBJ_TO_PTR(state);
+    bool plain = array->typecode == 1 && array->len == s.len && array->items == s.buf;
+    const mp_obj_type_t *type = plain ? array->base.type : NULL;
+    if (!get_buffer(type, arena, &a, MP_BUFFER_RW)) {
+        check("the arena is not a writable buffer");
+    }
     check(hog_open(call, s.buf, s.len, a.buf, a.len));
+    return type;
 }
 
 static mp_obj_t do_load(mp_obj_t file, mp_obj_t state) {
@@ -80,7 +101,7 @@ static mp_obj_t do_read(size_t n_args, const mp_obj_t *args) {
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(read_obj, 4, 4, do_read);
 
 // Copies a buffer, or a tuple or list of them, to the inputs or from the outputs; or only checks them.
-static void transfer(hog_call_t *call, mp_obj_t given, bool output, bool copy) {
+static void transfer(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t given, bool output, bool copy) {
     if (given == mp_const_none) {
         return;
     }
@@ -89,7 +110,7 @@ static void transfer(hog_call_t *call, mp_obj_t given, bool output, bool copy) {
     mp_buffer_info_t info;
     size_t n = 1;
     mp_obj_t *items = NULL;
-    if (!mp_get_buffer(given, &info, flags)) { // asked once: that takes longest here
+    if (!get_buffer(type, given, &info, flags)) {
         if (mp_get_buffer(given, &info, MP_BUFFER_READ)) {
             check(error);
         }
@@ -111,11 +132,11 @@ static void transfer(hog_call_t *call, mp_obj_t given, bool output, bool copy) {
 static mp_obj_t do_invoke(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     hog_call_t call;
-    open_model(&call, args[0], args[1]);
-    transfer(&call, args[3], true, false);
-    transfer(&call, args[2], false, true);
+    const mp_obj_type_t *type = open_model(&call, args[0], args[1]);
+    transfer(&call, type, args[3], true, false);
+    transfer(&call, type, args[2], false, true);
     check(hog_invoke(call.hog, call.arena) ? NULL : HOG_ENDLESS);
-    transfer(&call, args[3], true, true);
+    transfer(&call, type, args[3], true, true);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(invoke_obj, 4, 4, do_invoke);

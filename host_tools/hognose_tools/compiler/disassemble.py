@@ -46,6 +46,7 @@ class HogFile:
     inputs: list[Port]
     outputs: list[Port]
     layers: list[Layer] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     features: int = 0
     initial: int = 0  # of the layers, the first ones that run only at a reset
     streamed: int = (
@@ -84,9 +85,10 @@ def disassemble(data: bytes) -> HogFile:
         at += 16 + 4 * rank
     arena_size, features = struct.unpack_from("<II", data, 16)
     ends = ports[:inputs], ports[inputs:]
-    hog = HogFile(len(data), arena_size, meta, *ends, [], features, initial, _streamed(data))
+    hog = HogFile(len(data), arena_size, meta, *ends, [], [], features, initial, _streamed(data))
     for index in range(operators):
         record, at = unpack(plan, at)
+        hog.records.append(record)
         hog.layers.append(_layer(index, record))
     return hog
 

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""What `hognose inspect --board pico` predicts, against the emulator's count."""
+
+from pathlib import Path
+
+import pytest
+
+from hognose_tools import cost
+from hognose_tools.bench import bench
+from hognose_tools.board.pico import missing, module
+from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.disassemble import disassemble
+
+pytestmark = pytest.mark.skipif(
+    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
+)
+
+
+@pytest.mark.parametrize("name", ["kws_ref_model", "pretrainedResnet_quant", "ad01_int8"])
+def test_networks_that_nothing_was_fitted_to(models: Path, name: str) -> None:
+    hog = compile_tflite((models / f"{name}.tflite").read_bytes()).hog
+    predicted = cost.forecast(disassemble(hog), "pico")["cycles"]
+    measured = bench(hog, "rp2040")["cycles"]
+    assert abs(predicted / measured - 1) < 0.1, (predicted, measured)
