@@ -126,7 +126,7 @@ def cycles() -> list[str]:
 def targets() -> list[str]:
     """Where we are with cycles, RAM and file size."""
     rows = [
-        "| model | target, cycles | cycles | | RAM, of 0.8 | .hog, of 0.95 |",
+        "| model | target, cycles | cycles | | RAM (0.80) | file (0.95) |",
         "|---|--:|--:|---|--:|--:|",
     ]
     for name, (path, c, b) in measured().items():
