@@ -93,6 +93,8 @@ CMSIS_NN_KINDS = {
 }
 TINYMAIX = 0.715827 * 280e6 / 7_489_664  # cycles a MAC
 MOBILENET_TARGET = 20e6
+# Series that are not counted as ours are, with flash as if cached.
+MISSES, HARDWARE = "CMSIS-NN with flash misses", "TinyMaix on hardware"
 
 
 @cache
@@ -167,7 +169,7 @@ def kinds() -> list[str]:
                 spent[name][1] += layer.macs
     for name, (count, macs) in spent.items():
         if macs:
-            groups[name] = {"hognose": count / macs, "TFLM + CMSIS-NN": CMSIS_NN_KINDS[name]}
+            groups[name] = {"hognose": count / macs, MISSES: CMSIS_NN_KINDS[name]}
     for name, (_, c, b) in measured().items():
         if name == "hello_world_int8":
             continue  # 288 MACs: it is all calls
@@ -178,8 +180,8 @@ def kinds() -> list[str]:
                 "TFLM, reference": others.reference / c.macs,
             }
         else:
-            groups[name]["TinyMaix"] = TINYMAIX
-    series = ("hognose", "TFLM + CMSIS-NN", "TFLM, reference", "TinyMaix")
+            groups[name][HARDWARE] = TINYMAIX
+    series = ("hognose", MISSES, "TFLM + CMSIS-NN", "TFLM, reference", HARDWARE)
     files.write(
         PICTURE,
         picture.bars("Cycles per MAC on the RP2040", groups, "cycles per MAC, less is better").encode(),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 WIDTH, LABELS, BAR, GAP = 860, 210, 14, 14
-COLOURS = ("#2f7d4f", "#8a8f98", "#c9ccd1", "#d99b3d")
+COLOURS = ("#2f7d4f", "#6b7280", "#9aa0aa", "#cdd0d6", "#d99b3d")
 
 
 def bars(title: str, groups: Mapping[str, Mapping[str, float]], unit: str) -> str:
@@ -18,7 +18,7 @@ def bars(title: str, groups: Mapping[str, Mapping[str, float]], unit: str) -> st
     scale = (WIDTH - LABELS - 60) / largest
     parts, y = [_text(10, 24, title, size=16)], 44
     for i, name in enumerate(series):
-        x = 10 + sum(9 * len(s) + 34 for s in series[:i])
+        x = 10 + sum(8 * len(s) + 30 for s in series[:i])
         parts += [_rectangle(x, y - 10, 12, 12, COLOURS[i]), _text(x + 18, y, name)]
     y += 20
     for label, values in groups.items():
