@@ -146,7 +146,8 @@ def spread_conv(d: Draw) -> tuple[Case, bool]:
         y = reshaped(y, (y.shape[0], *y.shape[2:]))
     z = d.output(shape(n, *full, y.shape[-1]), **like(y))
     d.b.op("BATCH_TO_SPACE_ND", [y, block, d.b.const(crops[flat:])], z)
-    return finish(d, z, convolved, miss), stride == 1 and miss in ("", "numbers")
+    nothing = factors == (1, 1) and not (pads.any() or crops.any())  # to spread: then these go anyway
+    return finish(d, z, convolved, miss), nothing or (stride == 1 and miss in ("", "numbers"))
 
 
 CASES = [(make, dtype) for make in (padded_conv, activated, spread_conv) for dtype in TYPES]

