@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import hypothesis
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from engines import ENGINES, check
 from hognose_tools.compiler import compile_tflite
-from operators import Case, Draw
+from operators import ACTIVATIONS, Case, Draw, _weights
 from tflite_builder import Tensor
 
 
@@ -321,3 +322,38 @@ def test_tables_that_must_stay_two(miss: str) -> None:
         assert len(compare(d.case(*outputs))) == (3 if miss == "other reader" else 2)
 
     property_of("int8", test, 15)
+
+
+def dense(d: Draw, x: Tensor, units: int) -> Tensor:
+    w, bias, near = _weights(d, x, (units, x.shape[-1]), x.shape[-1], axis=0)
+    y = d.b.tensor((1, units), "int8", **d.quantization(near))
+    d.b.op("FULLY_CONNECTED", [x, w, bias], y, version=5, activation=d.of(ACTIVATIONS))
+    return y
+
+
+def test_a_network_of_one_value_is_a_table() -> None:
+    def test(d: Draw) -> None:
+        d.wild = False
+        y = d.input((1, 1), **d.quantization())
+        for units in (d.int(2, 9), d.int(1, 9), 1):
+            y = dense(d, y, units)
+            if d.flag():
+                y = function(d, y)
+        case = d.case(y)
+        for q in (-128, *d.rng.integers(-127, 127, 20), 127):
+            assert compare(replace(case, inputs=[np.array([[q]], np.int8)])) in (["LUT"], [])
+
+    property_of("int8", test, 30)
+
+
+@pytest.mark.parametrize("miss", ["other reader", "output", "two values", "large"])
+def test_a_network_that_must_stay(miss: str) -> None:
+    def test(d: Draw) -> None:
+        d.wild = False
+        x = d.input((1, 2 if miss == "two values" else 1), **d.quantization())
+        between = dense(d, x, 600 if miss == "large" else 4)
+        y = dense(d, dense(d, between, 600) if miss == "large" else between, 1)
+        more = {"other reader": lambda: [dense(d, between, 3)], "output": lambda: [between]}
+        assert "CONV" in compare(d.case(y, *more.get(miss, list)()))
+
+    property_of("int8", test, 10)

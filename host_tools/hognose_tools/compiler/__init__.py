@@ -13,7 +13,7 @@ from hognose.model import _find_engine
 
 from ..errors import UserError
 from . import blocks, dead
-from .fold import fold, tabulate
+from .fold import fold, shorten, tabulate
 from .fuse import fuse
 from .graph import Graph
 from .lower import LOWER, Lowered, lower
@@ -69,6 +69,7 @@ def compile_graph(
     fold(graph)
     undefined = [] if whole else fuse(graph)
     if not whole:
+        shorten(graph)
         tabulate(graph)
     removed = 0 if whole else dead.remove(graph)
     low = lower(graph)

@@ -5,11 +5,13 @@
 Both by the engine that will run the rest, so that no byte changes.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 import hognose
+from hognose import hogfile
 
 from ..errors import UserError
 from . import blocks
@@ -29,6 +31,7 @@ _OPERAND = {"FILL": 1, "SPLIT": 1, "TRANSPOSE_CONV": 2}
 # A constant may take more room in the file than what it is made from: so many times, or so many bytes.
 _GROWS, _SMALL = 4, 4096
 _MAX_MACS = 1 << 26
+_LONGEST = 64  # operators that become one table
 _WRONG = (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, UserError, ValueError)
 
 _UNARY = {"ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "RSQRT", "TANH"}
@@ -68,18 +71,32 @@ def _evaluate(op: Operator, operand: Tensor) -> list[np.ndarray] | None:
     x = replace(operand, data=None)
     outputs = [replace(t, data=None) for t in op.outputs]
     copy = replace(op, inputs=[x if t is operand else t for t in op.inputs], outputs=outputs)
-    low = lower(Graph("", [], [copy], [x], outputs))
-    if low.problems or sum(s.macs for s in low.steps) > _MAX_MACS:
+    model = _ready([copy], x, outputs)
+    assert operand.data is not None
+    given = np.ascontiguousarray(operand.data).reshape(-1).view(np.uint8)
+    return _invoke(model, given, outputs) if model else None
+
+
+def _ready(
+    operators: list[Operator], x: Tensor, outputs: list[Tensor], *, times: int = 1
+) -> hognose.Model | None:
+    """A model of these operators, to be run so many times; None where it cannot, or not soon."""
+    low = lower(Graph("", [], operators, [x], outputs))
+    if low.problems or sum(s.macs for s in low.steps) * times > _MAX_MACS:
         return None
-    results = [np.zeros(t.shape, t.dtype) for t in outputs]
     try:
         blocks.fit(low)
         names = {"inputs": ["x"], "outputs": [str(i) for i in range(len(outputs))]}
-        hog = write_hog(low, plan(low.buffers, low.inplace), {"name": "", **names})
-        raw = [r.reshape(-1).view(np.uint8) for r in results]
-        assert operand.data is not None
-        given = np.ascontiguousarray(operand.data).reshape(-1).view(np.uint8)
-        hognose.Model(hog).invoke(given, raw[0] if len(raw) == 1 else raw)
+        return hognose.Model(write_hog(low, plan(low.buffers, low.inplace), {"name": "", **names}))
+    except _WRONG:
+        return None
+
+
+def _invoke(model: hognose.Model, given: np.ndarray, outputs: list[Tensor]) -> list[np.ndarray] | None:
+    results = [np.zeros(t.shape, t.dtype) for t in outputs]
+    raw = [r.reshape(-1).view(np.uint8) for r in results]
+    try:
+        model.invoke(given, raw[0] if len(raw) == 1 else raw)
     except _WRONG:
         return None
     return results
@@ -105,6 +122,58 @@ def tabulate(graph: Graph) -> None:
             graph.operators.remove(first)
         op.table, op.inputs = table.tobytes(), [x]
         edges = Edges.of(graph)
+
+
+def shorten(graph: Graph) -> None:
+    """All that lies between two tensors of one int8 value becomes one table, if nobody else needs it."""
+    for op in reversed(graph.operators):
+        if op not in graph.operators or not all(_is_value(t) for t in op.outputs):
+            continue
+        *_, (x, stretch) = (None, []), *_stretches(graph, op)
+        table = _every(stretch, x, op.outputs) if x else None
+        if table:
+            op.table, op.inputs = table, [x]
+            graph.operators = [o for o in graph.operators if o is op or o not in stretch]
+
+
+def _is_value(t: Tensor) -> bool:
+    return t.dtype == "int8" and t.size == 1 and len(t.scales) == 1 and t.data is None and not t.variable
+
+
+def _stretches(graph: Graph, last: Operator) -> Iterator[tuple[Tensor, list[Operator]]]:
+    """Operators up to `last`, more and more, that compute from one value, and which."""
+    writer = Edges.of(graph).writer
+    place = {id(op): i for i, op in enumerate(graph.operators)}
+    stretch: list[Operator] = []
+    wanted = {t.index: t for t in last.outputs}
+    while wanted and len(stretch) < _LONGEST:
+        # The one that is written last: all its readers are in the stretch, or never will be.
+        op = max((writer[i] for i in wanted if i in writer), key=lambda op: place[id(op)], default=None)
+        if op is None or op.kind in _LEFT or any(t.dtype not in TYPECODE or t.variable for t in op.outputs):
+            return
+        for t in op.outputs:
+            wanted.pop(t.index, None)
+        stretch.insert(0, op)
+        wanted.update((t.index, t) for t in data_inputs(op) if t.data is None)
+        x = next(iter(wanted.values())) if len(wanted) == 1 else None
+        if x and _is_value(x) and not _seen_elsewhere(graph, stretch[:-1], stretch):
+            yield x, list(stretch)
+
+
+def _seen_elsewhere(graph: Graph, inner: list[Operator], stretch: list[Operator]) -> bool:
+    """Whether what `inner` operators make is read outside the stretch."""
+    made = {t.index for op in inner for t in op.outputs}
+    others = [t for op in graph.operators if op not in stretch for t in op.inputs if t is not None]
+    return any(t.index in made for t in (*others, *graph.outputs))
+
+
+def _every(stretch: list[Operator], x: Tensor, outputs: list[Tensor]) -> bytes | None:
+    """What a stretch makes of -128 … 127, where that is more than one look-up."""
+    model = _ready(stretch, x, outputs, times=256)
+    if model is None or len(list(hogfile.operators(model._file))) < 2:
+        return None
+    results = [_invoke(model, np.array([q], np.int8), outputs) for q in range(-128, 128)]
+    return b"".join(r[0].tobytes() for r in results) if all(results) else None  # type: ignore[index]
 
 
 def _argument(op: Operator) -> Tensor | None:
