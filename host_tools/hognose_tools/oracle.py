@@ -34,7 +34,7 @@ class Oracle:
     """
 
     def __init__(self, tflite: bytes, keep_all: bool = False):
-        self._tflite = bytes(tflite)
+        self._tflite = _without_float16(bytes(tflite))
         self._keep_all = keep_all
         self._tensor_counts, inputs, outputs, self._opens_again = _table_of_contents(self._tflite)
         self._interpreter = self._open()
@@ -114,6 +114,20 @@ class Oracle:
         if array.size != int(np.prod(shape, dtype=np.int64)):
             raise OracleError(f"input {i} has shape {shape}, not {array.shape}")
         return np.ascontiguousarray(array).reshape(shape)
+
+
+def _without_float16(tflite: bytes) -> bytes:
+    """The same model for TFLM, which has no float16: weights that are stored so become float32."""
+    from .compiler.reader import read_tflite
+    from .compiler.strip import strip
+
+    if len(tflite) < 8 or tflite[4:8] != b"TFL3":
+        return tflite
+    try:
+        halved = any(t.dtype == "float16" for g in read_tflite(tflite).subgraphs for t in g.tensors)
+    except UserError:
+        return tflite  # TFLM says what is wrong with it
+    return strip(tflite) if halved else tflite
 
 
 def _runtime():

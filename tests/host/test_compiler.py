@@ -8,16 +8,19 @@ import subprocess
 import sys
 import zlib
 
+import flatbuffers
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from engines import ENGINES, check, run
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.planner import ALIGN, Buffer, lower_bound, plan
 from hognose_tools.compiler.reader import read_tflite
 from hognose_tools.errors import UserError
+from hognose_tools.oracle import Oracle
 from operators import Case
 from tflite_builder import Builder
 
@@ -217,7 +220,7 @@ def test_packing_is_deterministic():
 
 @pytest.mark.parametrize("stored", ["float16", "int8"])
 def test_weights_that_are_stored_in_few_bits_are_unpacked(stored):
-    """As a file with the float32 weights, which TFLM runs; DEQUANTIZE of float16 it does not know."""
+    """As a file with the float32 weights; so the oracle gives them to TFLM, which has no float16."""
     rng = np.random.default_rng(0)
     few = (
         rng.integers(-99, 99, (3, 4), np.int8) if stored == "int8" else rng.normal(0, 1, (3, 4)).astype("f2")
@@ -232,10 +235,40 @@ def test_weights_that_are_stored_in_few_bits_are_unpacked(stored):
         if dequantized:
             b.op("DEQUANTIZE", [b.const(few, **({"scale": 0.5} if stored == "int8" else {}))], w)
         b.op("FULLY_CONNECTED", [x, w, None], y)
-        compiled = compile_tflite(b.build([x], [y]))
+        tflite = b.build([x], [y])
         like = [np.zeros((1, 3), np.float32)]
-        outputs += [run(compiled.hog, engine, [given], like)[0] for engine in ENGINES]
+        outputs += [run(compile_tflite(tflite).hog, engine, [given], like)[0] for engine in ENGINES]
+        if stored == "float16":
+            outputs.append(Oracle(tflite).run([given])[0])
     assert all(np.array_equal(o, outputs[0]) for o in outputs) and np.any(outputs[0])
+
+
+def changed(tflite: bytes, change) -> bytes:
+    """The file after `change` of its tensors, as objects of the schema."""
+    model = schema.ModelT.InitFromPackedBuf(tflite)
+    change(model.subgraphs[0].tensors)
+    b = flatbuffers.Builder()
+    b.Finish(model.Pack(b), b"TFL3")
+    return bytes(b.Output())
+
+
+def test_sparse_weights_are_named():
+    def sparse(tensors):
+        tensors[1].sparsity = schema.SparsityParametersT()
+
+    with pytest.raises(UserError, match=r"tensor 1 .*stored sparse.*without sparsity"):
+        compile_tflite(changed(dense_chain([4, 3]), sparse))
+
+
+def test_sizes_of_an_example_are_named():
+    """Where shapes do not fit together, and the converter knew only examples of them."""
+
+    def example(tensors):
+        tensors[0].shapeSignature = [-1, -1]
+        tensors[0].shape = [1, 5]
+
+    with pytest.raises(UserError, match=r"may have any size, here \[1, 5\]: convert the model for one"):
+        compile_tflite(changed(dense_chain([4, 3]), example))
 
 
 def test_what_is_computed_from_a_constant():

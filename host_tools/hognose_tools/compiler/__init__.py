@@ -77,13 +77,22 @@ def compile_graph(
         unknown = any(op.kind not in LOWER for op in graph.operators)
         hint = f". Supported are {', '.join(sorted(LOWER))}" if unknown else ""
         problems = [f"{', '.join(places)}: {problem}" for problem, places in low.problems.items()]
-        raise UserError("; ".join(problems) + hint)
+        raise UserError("; ".join(problems) + hint + _any_size(graph))
     blocks.fit(low)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
     _check(hog)
     return Compiled(hog, graph, low, arena_size, bound, removed, undefined)
+
+
+def _any_size(graph: Graph) -> str:
+    """A hint where the sizes in the file are only those of an example."""
+    inputs = [t for t in graph.inputs if t.any_size]
+    if not inputs:
+        return ""
+    size = list(inputs[0].shape)
+    return f". The input {inputs[0].label} may have any size, here {size}: convert the model for one"
 
 
 def _check(hog: bytes) -> None:

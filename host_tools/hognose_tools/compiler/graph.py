@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 
 
+def printable(name: str) -> str:
+    """A tensor's name for messages. (A converter that fuses layers joins their names with ";".)"""
+    return "".join(c if c.isprintable() else "?" for c in name.split(";")[0][:80])
+
+
 @dataclass(eq=False)
 class Tensor:
     """A tensor of the model; `data` where it is a constant; `variable`: it keeps its value between runs.
 
-    `int4`: its int8 data are stored in 4 bits.
+    `int4`: its int8 data are stored in 4 bits; `any_size`: the model was converted for any number of
+    elements along an axis, the first one aside, which is the batch.
     """
 
     index: int
@@ -27,6 +33,7 @@ class Tensor:
     data: np.ndarray | None = None
     variable: bool = False
     int4: bool = False
+    any_size: bool = False
 
     @property
     def size(self) -> int:
@@ -36,8 +43,7 @@ class Tensor:
     @property
     def label(self) -> str:
         """How messages name it."""
-        # A converter that fuses layers joins their names with ";".
-        return "".join(c if c.isprintable() else "?" for c in self.name.split(";")[0][:80])
+        return printable(self.name)
 
     @property
     def scale(self) -> np.float32:

@@ -16,7 +16,7 @@ import tflite
 
 from ..errors import UserError
 from . import decode
-from .graph import Graph, Operator, Tensor
+from .graph import Graph, Operator, Tensor, printable
 
 DTYPES = {
     tflite.TensorType.FLOAT32: "float32",
@@ -170,7 +170,8 @@ def _tensor(file: _File, t: Any, index: int) -> Tensor:
     int4 = dtype == "int4" and data is not None
     if int4:
         dtype = "int8"  # TFLM computes with int4 as with int8
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()), int4)
+    any_size = -1 in file.ints(t.ShapeSignatureAsNumpy())[1:]
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()), int4, any_size)
 
 
 def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
@@ -179,6 +180,11 @@ def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -
     raw = file.array(file.model.Buffers(t.Buffer()).DataAsNumpy())
     if not len(raw):
         return None
+    if t.Sparsity() is not None:
+        raise UserError(
+            f"tensor {index} ({printable(file.text(t.Name()))}) is stored sparse, which neither TFLM nor "
+            "hognose has: convert the model without sparsity"
+        )
     if dtype == "int4":  # two to a byte, the low nibble first
         if len(raw) != (prod(shape) + 1) // 2:
             raise ValueError(f"tensor {index}: {len(raw)} bytes for shape {shape} of int4")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
 """A `.tflite` without what TFLM does not read: names, min/max, signatures, metadata, whatever is there twice.
+Weights that are stored as float16, which TFLM does not know, become float32.
 
 The flatbuffer becomes a tree of objects and is written anew. Equal objects are written once: shapes, zero
 points, options, weights. An object's offsets point forward, so those with the longest way down come first.
@@ -8,6 +9,8 @@ points, options, weights. An object's offsets point forward, so those with the l
 
 import struct
 from typing import Any
+
+import numpy as np
 
 from .reader import reading
 
@@ -28,6 +31,8 @@ _OPTIONS = {
 # The input that is the bias: its scales are those of the other two, and TFLM looks at the first one only.
 _BIAS = {3: 2, 4: 2, 9: 2, 67: 3}
 _CUSTOM = 32
+_DEQUANTIZE = 6
+_FLOAT32, _FLOAT16 = 0, 1  # TensorType
 # What TFLM looks for in the metadata.
 _METADATA = (b"OfflineMemoryAllocation", b"COMPRESSION_METADATA")
 
@@ -134,37 +139,58 @@ class _Model:
 
     def _graph(self, at: int, codes: list[Table]) -> Table:
         source = self.source
-        operators = source.children(at, 3)
+        operators, tensors = source.children(at, 3), source.children(at, 0)
+        halved = {o: self._halved(o, tensors) for o in operators if self._kind(o, codes) == _DEQUANTIZE}
+        operators = [o for o in operators if not halved.get(o)]
+        whole = {i: data for found in halved.values() for i, data in found.items()}
         biases = self._biases(operators, codes)
         return _table(
             {
-                0: [self._tensor(t, i in biases) for i, t in enumerate(source.children(at, 0))],
+                0: [self._tensor(t, i in biases, whole.get(i)) for i, t in enumerate(tensors)],
                 1: source.vector(at, 1, 4),
                 2: source.vector(at, 2, 4),
                 3: [self._operator(o) for o in operators],
             }
         )
 
+    def _kind(self, operator: int, codes: list[Table]) -> int:
+        return _builtin(codes[self.source.integer(operator, 0, "I")])
+
+    def _indices(self, operator: int, field: int) -> tuple[int, ...]:
+        vector = self.source.vector(operator, field, 4)
+        return struct.unpack(f"<{vector[1]}i", vector[2]) if vector else ()
+
+    def _halved(self, operator: int, tensors: list[int]) -> dict[int, bytes]:
+        """What a DEQUANTIZE makes of a float16 constant, by the numbers of its input and output."""
+        places = *self._indices(operator, 1), *self._indices(operator, 2)
+        if len(places) != 2 or not all(0 <= i < len(tensors) for i in places):
+            raise ValueError("a DEQUANTIZE has other than one input and one output")
+        x = tensors[places[0]]
+        data = self.old_buffers[self.source.integer(x, 2, "I")]
+        if self.source.integer(x, 1, "B") != _FLOAT16 or not data or not data[1]:
+            return {}
+        return dict.fromkeys(places, np.frombuffer(data[2], "<f2").astype("<f4").tobytes())
+
     def _biases(self, operators: list[int], codes: list[Table]) -> set[int]:
         """Tensors that are a bias, and nothing else."""
         biases: set[int] = set()
         others: set[int] = set()
         for operator in operators:
-            vector = self.source.vector(operator, 1, 4)
-            inputs = struct.unpack(f"<{vector[1]}i", vector[2]) if vector else ()
-            place = _BIAS.get(_builtin(codes[self.source.integer(operator, 0, "I")]))
-            for i, tensor in enumerate(inputs):
+            place = _BIAS.get(self._kind(operator, codes))
+            for i, tensor in enumerate(self._indices(operator, 1)):
                 (biases if i == place else others).add(tensor)
         return biases - others
 
-    def _tensor(self, at: int, is_bias: bool) -> Table:
+    def _tensor(self, at: int, is_bias: bool, whole: bytes | None) -> Table:
+        """`whole`: its content as float32, where it is stored as float16."""
         source = self.source
         quantization = source.child(at, 4)
+        buffer = self._content(whole) if whole else self._buffer(source.integer(at, 2, "I"))
         return _table(
             {
                 0: source.vector(at, 0, 4),
-                1: source.scalar(at, 1, 1),
-                2: struct.pack("<I", self._buffer(source.integer(at, 2, "I"))),
+                1: bytes([_FLOAT32]) if whole else source.scalar(at, 1, 1),
+                2: struct.pack("<I", buffer),
                 4: None if quantization is None else self._quantization(quantization, is_bias),
                 5: source.scalar(at, 5, 1),
             }
@@ -180,7 +206,10 @@ class _Model:
 
     def _buffer(self, old: int) -> int:
         vector = self.old_buffers[old]
-        return self.buffers.setdefault(vector[2] if vector else b"", len(self.buffers))
+        return self._content(vector[2] if vector else b"")
+
+    def _content(self, data: bytes) -> int:
+        return self.buffers.setdefault(data, len(self.buffers))
 
     def _operator(self, at: int) -> Table:
         source = self.source
