@@ -104,6 +104,9 @@ class Model:
         self.output_dtype = [t.dtype for t in self._outputs]
         self.output_scale = [t.scale for t in self._outputs]
         self.output_zero_point = [t.zero_point for t in self._outputs]
+        if type(self) is Model and hasattr(self._engine, "invoker"):
+            # The method in C, found sooner; a class that overrides invoke() gets its own.
+            self.invoke = self._engine.invoker(self._state, self._arena, self._file)
 
     def predict(self, window, out=None):
         """Runs the model on numbers and returns floats.
@@ -207,6 +210,7 @@ class Model:
         """Lets go of all memory, and of a file that is streamed; the model is of no use afterwards."""
         if self._stream:
             self._stream.close()
+        self.invoke = _closed
         self._file = self._state = self._arena = self._numbers = None
         self.ram = 0
 
@@ -338,6 +342,10 @@ class Model:
         floats = array("f", bytes(4 * self._outputs[i].size))
         self._engine.read(self._state, self._arena, i, floats)
         return list(floats)
+
+
+def _closed(raw_in=None, raw_out=None):
+    raise ValueError("the model is closed")
 
 
 def _find_engine(name, file):

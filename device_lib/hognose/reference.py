@@ -129,7 +129,7 @@ def _flat(numbers):
     if not hasattr(view, "format"):  # not CPython
         return view
     if view.format.lstrip("@=<") not in tuple("bBhHiIlLqQfd"):
-        raise ValueError("numbers of this type are not supported: use an array of type f")
+        raise ValueError("numbers of an unknown type: use an array of type f")
     if not view.c_contiguous:
         raise ValueError("the numbers are not a contiguous buffer")
     return view.cast("B").cast(view.format.lstrip("@=<"))

@@ -18,13 +18,22 @@ _OVERLAP = "tensors overlap"
 CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, MUL, MEAN, MOVE = range(1, 9)
 FILL, SOFTMAX, LUT, QUANTIZE, DEQUANTIZE, CLAMP, LOGISTIC, TANH = range(9, 17)
 JUMP = 32
+TWO_WIDTHS = 2  # block of a CONV with such weights
 
 
 def has_offset_weights(op):
-    """Whether the weights of a CONV are stored with 128 added."""
+    """Whether the weights of a CONV are stored as those of a dense layer of one row: with 128 or 8 added."""
     one_pixel = op[9] * op[12] * op[13] == 1
     eights = op[14] * op[15] * op[7] % 8 == 0
     return op[0] == CONV and op[24] != 0 and op[6] == NONE and op[16] == 1 and one_pixel and eights
+
+
+def narrow_rows(op, data):
+    """Of such a CONV, a function that says whether the weights of a channel have 4 bits."""
+    if op[24] != TWO_WIDTHS or not has_offset_weights(op):
+        return lambda c: 0
+    bits = (op[5] ^ LIMIT) + 4 * (op[8] + op[23]) + op[23]
+    return lambda c: data[bits + c // 8] >> c % 8 & 1
 
 
 def trail(op):
@@ -124,10 +133,10 @@ class CheckedFile:
         if io.size == 0:
             raise ValueError("a size is 0")
         if not self._in_arena(io.ref, io.nbytes(), min(4, SIZES[io.dtype])):
-            raise ValueError("an input or output of the model is misplaced")
+            raise ValueError("input or output of the model misplaced")
         least, most = {"B": (-128, 255), "h": (-32768, 32767)}.get(io.dtype, (-128, 127))
         if not (0 <= io.scale <= MAX_FLOAT and least <= io.zero_point <= most):
-            raise ValueError("scale or zero point of an input or output out of range")
+            raise ValueError("scale or zero point out of range")
 
     def _check_operator(self, at, end):
         """Validates the record at `at` and returns its length."""
@@ -217,20 +226,15 @@ class CheckedFile:
         trails = lead is not None and in_ - out >= lead
         self._check_tensors(in_, in_size, size, out, out_size, size, trails)
         offset = has_offset_weights(op)
+        self._check_conv_params(kind, params, out_c, scales, block, offset)
         computed = unpacked or code == CONV and kind == "f"
         if unpacked and weights & LIMIT:
             raise ValueError("weights misplaced")
-        self.check_weights(weights, weights_size, 4 if offset else size, computed, out, out_size)
+        if unpacked or not block:
+            self.check_weights(weights, weights_size, size, computed, out, out_size)
         align = size
         if block:
-            if kind != "b":
-                raise ValueError("unknown type")
-            if block > out_h if code == DEPTHWISE else block % 2 or block > out_c // groups:
-                raise ValueError("block out of range")
-            end = 0 if unpacked else (weights ^ LIMIT) + weights_size
-            for i in range(weights ^ LIMIT, end, 256):
-                if (b"\0" if offset else b"\x80") in bytes(self.data[i : min(i + 256, end)]):
-                    raise ValueError("a weight is -128 where it must not be")
+            self._check_block(op, unpacked, patch)
             quads, align = (patch + 3) // 4, 4
             if code == DEPTHWISE:
                 patch = 4 * ((block - 1) * stride_h + k_h) * ((out_w - 1) * stride_w + k_w)
@@ -253,8 +257,30 @@ class CheckedFile:
             or (scratch != NONE and overlap(scratch, patch, weights, weights_size))
         ):
             raise ValueError(_OVERLAP)
-        self._check_conv_params(kind, params, out_c, scales)
         check_clamp(op[25:])
+
+    def _check_block(self, op, unpacked, row):
+        """A layer with a block, and its weights, of which a channel has `row` values."""
+        code, kind, weights, out_c, out_h, groups, block = op[0], op[1], op[4], op[8], op[12], op[16], op[24]
+        offset, narrow = has_offset_weights(op), narrow_rows(op, self.data)
+        if kind != "b":
+            raise ValueError("unknown type")
+        limit = out_h if code == DEPTHWISE else out_c // groups
+        if unpacked or block > TWO_WIDTHS if offset else block > limit or (code == CONV and block % 2):
+            raise ValueError("block out of range")
+        _, zero_point, low, high = op[25:]
+        if not offset and low != zero_point and high - low != 255:
+            raise ValueError("block out of range")
+        align, least = (4, b"\0") if offset else (1, b"\x80")
+        for c in range(0 if unpacked else out_c):
+            half = narrow(c)
+            n = row >> half
+            if not self._in_data(weights, n, align):
+                raise ValueError("weights misplaced")
+            at, weights = weights ^ LIMIT, weights + n
+            for i in () if half else range(at, at + n, 256):
+                if least in bytes(self.data[i : min(i + 256, at + n)]):
+                    raise ValueError("a weight is -128 where it must not be")
 
     def check_weights(self, weights, size, align, computed, out, out_size):
         """`computed`: they may lie in the arena."""
@@ -265,15 +291,19 @@ class CheckedFile:
         if not good:
             raise ValueError("weights misplaced")
 
-    def _check_conv_params(self, kind, params, out_c, scales):
+    def _check_conv_params(self, kind, params, out_c, scales, block, offset):
         if scales not in ((1, out_c) if kind == "b" else (0,)):
-            raise ValueError("neither one multiplier nor one for each channel")
-        if not self._in_data(params, 4 * (out_c + scales) + scales, 4):
+            raise ValueError("not one multiplier or one for each channel")
+        more = (out_c + 7) // 8 if offset and block == TWO_WIDTHS else 0
+        if not self._in_data(params, 4 * (out_c + scales) + scales + more, 4):
             raise ValueError("parameters misplaced")
         at = (params ^ LIMIT) + 4 * out_c
         for i in range(scales):
             multiplier = struct.unpack_from("<i", self.data, at + 4 * i)[0]
-            check_multiplier(multiplier, struct.unpack_from("<b", self.data, at + 4 * scales + i)[0])
+            shift = struct.unpack_from("<b", self.data, at + 4 * scales + i)[0]
+            check_multiplier(multiplier, shift)
+            if block and shift >= 0 and multiplier:
+                raise ValueError("multiplier or shift out of range")
 
     def _check_pool(self, op, loops):
         _, kind, in_, out, channels, batch, in_h, in_w, out_h, out_w, k_h, k_w = op[:12]

@@ -19,7 +19,6 @@ from .reference_check import (
     check_clamp,
     check_function,
     check_multiplier,
-    has_offset_weights,
 )
 from .reference_kernels import KERNELS as LAYERS
 from .reference_math import (
@@ -286,12 +285,11 @@ def _conv4(data, arena, op, loops):
     packed = op[4] ^ LIMIT
     op = _unpacked(op)
     count = _weights(op)
-    offset = 128 if has_offset_weights(op) else 0
     for i in range(0, count, _CHUNK):
         values = []
         for byte in get(data, packed + i // 2, "B", min(_CHUNK, count - i + 1) // 2):
             values += (byte & 15, byte >> 4)
-        values = [((w ^ 8) - 8 + offset) & 255 for w in values[: count - i]]
+        values = [((w ^ 8) - 8) & 255 for w in values[: count - i]]
         put(arena, op[4] + i, "B", values)
     LAYERS[op[0]](data, arena, op, loops)
 

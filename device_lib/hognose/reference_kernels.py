@@ -27,6 +27,7 @@ from .reference_check import (
     SOFTMAX,
     TANH,
     has_offset_weights,
+    narrow_rows,
     overlap,
     places,
 )
@@ -102,25 +103,42 @@ def _conv(data, arena, op, loops):
     scale = _scaler(data, op)
     multiply = dots if kind == "b" else dots_f32
     memory, weights = _place(data, arena, weights)
-    offset = has_offset_weights(op)
-    weight_kind = "B" if offset else kind
+    offset = 128 if has_offset_weights(op) else 0
+    narrow = narrow_rows(op, data)
     # Weights are unpacked once a block, the input's patches once a block and pixel.
     for first in range(0, out_c, per):
         for c in range(first, first + per, block):
             n = min(block, first + per - c)
-            rows = [get(memory, weights + (c + i) * k * size, weight_kind, k) for i in range(n)]
+            rows, added = [], []
+            for i in range(n):
+                half = narrow(c + i)
+                row_kind = "B" if offset else kind
+                rows.append(_halves(memory, weights, k) if half else get(memory, weights, row_kind, k))
+                weights += k // 2 if half else k * size
+                added.append(8 if half else offset)
             at = out + c * size
             for b in range(batch):
                 image = start + (b * in_h * in_w * in_c + first // per * depth) * size
                 for y in range(-pad_h, out_h * stride_h - pad_h, stride_h):
                     for x in range(-pad_w, out_w * stride_w - pad_w, stride_w):
                         patch = gather(image, y, x)
+                        if offset:
+                            patch = [patch[i ^ 2] for i in range(k)]
                         sums = multiply(patch, rows)
                         if offset:
-                            more = 128 * sum(patch)
-                            sums = [total - more for total in sums]
+                            more = sum(patch)
+                            sums = [total - added[i] * more for i, total in enumerate(sums)]
                         put(arena, at, kind, [scale(c + i, total) for i, total in enumerate(sums)])
                         at += out_c * size
+
+
+def _halves(memory, at, k):
+    """Values of 4 bits in the order of whole ones: a word has those for 2, 3, 6, 7, 0, 1, 4, 5."""
+    pairs = [(byte & 15, byte >> 4) for byte in get(memory, at, "B", k // 2)]
+    values = []
+    for i in range(0, k // 2, 4):
+        values += pairs[i] + pairs[i + 2] + pairs[i + 1] + pairs[i + 3]
+    return values
 
 
 def _gatherer(source, op):

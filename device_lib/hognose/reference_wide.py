@@ -209,7 +209,7 @@ def _check_conv16(file, op, loops):
         raise ValueError("a reserved field is not 0")
     file.check_weights(weights, k_h * k_w * (in_c // groups) * out_c, 1, True, out, out_size)
     if scales not in (1, out_c):
-        raise ValueError("neither one multiplier nor one for each channel")
+        raise ValueError("not one multiplier or one for each channel")
     if not file._in_data(params, 4 * (2 * out_c + scales) + scales, 4):
         raise ValueError("parameters misplaced")
     at = (params ^ LIMIT) + 8 * out_c

@@ -199,10 +199,7 @@ static PyMethodDef functions[] = {
 };
 
 static int fill_module(PyObject *module) {
-    if (PyModule_AddIntConstant(module, "STATE_SIZE", sizeof(hog_state_t)) < 0) {
-        return -1;
-    }
-    return PyModule_AddIntConstant(module, "VERSION", HOG_VERSION);
+    return PyModule_AddIntConstant(module, "STATE_SIZE", sizeof(hog_state_t));
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -45,8 +45,8 @@
     X(PLAN, "the plan is cut short") \
     X(PLAN_END, "the plan is too long") \
     X(IO_COUNT, "not 1 to 64 inputs and outputs") \
-    X(IO, "an input or output of the model is misplaced") \
-    X(IO_SCALE, "scale or zero point of an input or output out of range") \
+    X(IO, "input or output of the model misplaced") \
+    X(IO_SCALE, "scale or zero point out of range") \
     X(OPERATOR, "unknown operator") \
     X(TYPE, "unknown type") \
     X(RECORD, "the record's length is wrong") \
@@ -67,7 +67,7 @@
     X(BLOCK, "block out of range") \
     X(BLOCK_WEIGHTS, "a weight is -128 where it must not be") \
     X(EMPTY_WINDOW, "window outside the input") \
-    X(SCALES, "neither one multiplier nor one for each channel") \
+    X(SCALES, "not one multiplier or one for each channel") \
     X(MULTIPLIER, "multiplier or shift out of range") \
     X(ZERO_POINT, "zero point out of range") \
     X(CLAMP, "clamp out of range or empty") \
@@ -217,13 +217,14 @@ static error_t check_conv_params(const hog_t *h, const hog_conv_t *c) {
     if (hog_is_float(c->op.type) ? scales != 0 : scales != 1 && scales != c->out_c) {
         return E_SCALES;
     }
-    if (words >= LIMIT / 4 || !in_data(h, c->params, words * 4 + scales, 4)) {
+    uint32_t bits = hog_has_offset_weights(c) && c->block == HOG_TWO_WIDTHS ? (c->out_c + 7) / 8 : 0;
+    if (words >= LIMIT / 4 || !in_data(h, c->params, words * 4 + scales + bits, 4)) {
         return E_PARAMS;
     }
     const int32_t *multiplier = (const int32_t *)hog_at(h, NULL, c->params) + c->out_c;
     const int8_t *shift = (const int8_t *)(multiplier + scales);
-    for (; scales != 0; --scales) {
-        if (!is_multiplier(*multiplier++, *shift++)) {
+    for (; scales != 0; --scales, ++multiplier, ++shift) {
+        if (!is_multiplier(*multiplier, *shift) || (c->block != 0 && *shift >= 0 && *multiplier != 0)) {
             return E_MULTIPLIER;
         }
     }
@@ -243,23 +244,34 @@ static uint32_t block_scratch(const hog_conv_t *c, uint32_t k) {
 
 bool hog_has_offset_weights(const hog_conv_t *c) {
     return c->op.code == HOG_CONV && c->block != 0 && c->scratch == HOG_NONE && c->groups == 1
-           && (c->batch | c->out_h | c->out_w) == 1 && c->k_h * c->k_w * c->in_c % 8 == 0;
+           && (c->batch | c->out_h | c->out_w) == 1 && (uint32_t)c->k_h * c->k_w * c->in_c % 8 == 0;
 }
 
-static error_t check_block(const hog_t *h, const hog_conv_t *c, bool unpacked, uint32_t weights) {
+// A layer with a block, and its weights, of which a channel has `row` values.
+static error_t check_block(const hog_t *h, const hog_conv_t *c, bool unpacked, uint32_t row) {
     if (c->op.type != HOG_INT8) {
         return E_TYPE;
     }
-    if (c->op.code == HOG_CONV ? c->block % 2 != 0 || c->block > c->out_c / c->groups : c->block > c->out_h) {
+    uint32_t offset = hog_has_offset_weights(c), most = c->op.code == HOG_CONV ? c->out_c / c->groups : c->out_h;
+    if (offset ? unpacked || c->block > HOG_TWO_WIDTHS : c->block > most || (c->op.code == HOG_CONV && c->block % 2 != 0)) {
         return E_BLOCK;
     }
-    if (unpacked) { // -8 at least
-        return E_OK;
+    const hog_clamp_t *clamp = &c->clamp;
+    if (!offset && clamp->i.min != clamp->i.out_zp && clamp->i.max - clamp->i.min != 255) {
+        return E_BLOCK;
     }
-    int8_t least = hog_has_offset_weights(c) ? 0 : INT8_MIN;
-    for (const int8_t *w = hog_at(h, NULL, c->weights); weights != 0; --weights) {
-        if (*w++ == least) {
-            return E_BLOCK_WEIGHTS;
+    uint32_t ref = c->weights;
+    for (uint32_t i = 0; i < c->out_c && !unpacked; ++i) { // -8 at least where they are unpacked
+        uint32_t narrow = offset && hog_is_narrow(c, hog_at(h, NULL, c->params), i), n = row >> narrow;
+        if (!in_data(h, ref, n, offset ? 4 : 1)) {
+            return E_WEIGHTS;
+        }
+        const int8_t *w = hog_at(h, NULL, ref);
+        ref += n;
+        for (; n != 0 && !narrow; --n) {
+            if (*w++ == (offset ? 0 : INT8_MIN)) {
+                return E_BLOCK_WEIGHTS;
+            }
         }
     }
     return E_OK;
@@ -318,13 +330,17 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c, bool unpacked) {
     if (error && !(error == E_OVERLAP && trails_input(c))) {
         return error;
     }
+    error = check_conv_params(h, c);
+    if (error) {
+        return error;
+    }
     tensor_t scratch = image(c->scratch, 1, c->k_h, c->k_w, c->in_c / c->groups, size);
     uint32_t weights = times(scratch.size, c->out_c);
-    if (!has_weights(h, c, unpacked, weights, hog_has_offset_weights(c) ? 4 : size, &out)) {
+    if ((c->block == 0 || unpacked) && !has_weights(h, c, unpacked, weights, size, &out)) {
         return E_WEIGHTS;
     }
     if (c->block != 0) {
-        error = check_block(h, c, unpacked, weights);
+        error = check_block(h, c, unpacked, scratch.size);
         if (error) {
             return error;
         }
@@ -347,8 +363,7 @@ static error_t check_conv(const hog_t *h, const hog_conv_t *c, bool unpacked) {
         return E_OVERLAP;
     }
     #endif
-    error = check_conv_params(h, c);
-    return error ? error : check_clamp(c->op.type, &c->clamp);
+    return check_clamp(c->op.type, &c->clamp);
 }
 
 static error_t check_pool(const hog_t *h, const hog_pool_t *p) {

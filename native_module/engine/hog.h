@@ -98,6 +98,12 @@ typedef union {         // what a result is clamped to
     } w;                // int32
 } hog_clamp_t;
 
+// `block` of a CONV of int8 that makes one pixel of groups of eight values, without scratch: how its weights are stored.
+enum {
+    HOG_ONE_WIDTH = 1,  // with 128 added
+    HOG_TWO_WIDTHS = 2, // the same, or for channels that a bit names behind the shifts as 4 bits, with 8 added
+};
+
 // CONV, DEPTHWISE. Input NHWC [batch, in_h, in_w, in_c], output [batch, out_h, out_w, out_c].
 // Weights: CONV [out_c, k_h, k_w, in_c / groups], some with 128 added, see README.md; DEPTHWISE [k_h, k_w, out_c],
 // in_c == groups. CONV of float32, CONV16: weights may lie in the arena.
@@ -112,7 +118,7 @@ typedef struct {
     uint16_t batch, in_h, in_w, out_h, out_w, k_h, k_w, groups;
     uint16_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w; // pad: rows above, columns left
     uint16_t scales;    // multipliers: 1 (per tensor) or out_c (per channel); 0 for float
-    uint16_t block;     // 0, or how much of the output an engine may work on at once, see README.md
+    uint16_t block;     // 0, or how much of the output an engine may work on at once, or HOG_ONE_WIDTH …; see README.md
     hog_clamp_t clamp;
 } hog_conv_t;
 
@@ -444,7 +450,11 @@ typedef struct {
 } hog_jump_t;
 
 #define HOG_MAX_TURNS (1u << 16)        // jumps backward in one run
+#if HOG_FULL
 #define HOG_ENDLESS "a loop of the model does not end: stopped after 65536 turns"
+#else
+#define HOG_ENDLESS ""                  // has no loops
+#endif
 
 // DETECT: boxes [boxes, coordinates] relative to anchors [boxes, 4], scores [boxes, columns], of which the last ones
 // are those of the classes. Out: boxes [detections, 4], their classes and scores, and how many there are, as a float.

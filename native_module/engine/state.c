@@ -44,11 +44,15 @@ static uint32_t check_of(const hog_state_t *state) {
     return sum;
 }
 
+static const char *check_aligned(hog_call_t *call, const char *what, const void *p, uint32_t size) {
+    return (uintptr_t)p & (size - 1) ? say(call, "the $ not aligned in memory", what, 0, 0) : NULL;
+}
+
 static const char *check_state(hog_call_t *call, const void *state, size_t size) {
     if (size < sizeof(hog_state_t)) {
         return say(call, "the state has # bytes, it needs #", NULL, (long)size, (long)sizeof(hog_state_t));
     }
-    return (uintptr_t)state % sizeof(void *) == 0 ? NULL : "the state is not word-aligned in memory";
+    return check_aligned(call, "state is", state, sizeof(void *));
 }
 
 const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, const void *file, size_t length) {
@@ -86,8 +90,9 @@ const char *hog_open(hog_call_t *call, const void *state, size_t state_size, voi
     if (arena_size < needed) {
         return say(call, "the arena has # bytes, the model needs #", NULL, (long)arena_size, (long)needed);
     }
-    if ((uintptr_t)arena % 4 != 0) {
-        return "the arena is not at an address divisible by 4";
+    error = check_aligned(call, "arena is", arena, 4);
+    if (error) {
+        return error;
     }
     if (!apart(arena, needed, s, sizeof(*s)) || !apart(arena, needed, s->file, s->length)) {
         return "the arena overlaps the file or the state";
@@ -124,26 +129,13 @@ static const char *find_io(hog_call_t *call, bool output, long i, const hog_io_t
 }
 
 char hog_kind(char typecode) {
-    switch (typecode) {
-        case 'f':
-        case 'd':
-            return 'f';
-        case 'b':
-        case 'h':
-        case 'i':
-        case 'l':
-        case 'q':
-            return 'i';
-        case 1: // MicroPython's for a bytearray
-        case 'B':
-        case 'H':
-        case 'I':
-        case 'L':
-        case 'Q':
-            return 'u';
-        default:
-            return 0;
+    static const char codes[] = "fd" "bhilq" "BHILQ\1"; // 1: MicroPython's for a bytearray
+    for (unsigned i = 0; codes[i]; ++i) {
+        if (codes[i] == typecode) {
+            return i < 2 ? 'f' : i < 7 ? 'i' : 'u';
+        }
     }
+    return 0;
 }
 
 // Number `i` as float32. False where there is no conversion: 8-byte numbers need a computer of 64 bits.
@@ -188,7 +180,7 @@ static float scale_of(const hog_io_t *io) {
 }
 
 const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
-    const hog_io_t *io;
+    const hog_io_t *io = NULL;
     const char *error = find_io(call, false, i, &io);
     if (error) {
         return error;
@@ -197,8 +189,9 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
     if (numbers->count != n) {
         return wrong_size(call, false, "numbers", numbers->count, n);
     }
-    if ((uintptr_t)numbers->items % numbers->size != 0) {
-        return "the numbers are not aligned in memory";
+    error = check_aligned(call, "numbers are", numbers->items, numbers->size);
+    if (error) {
+        return error;
     }
     int8_t *bytes = (int8_t *)call->arena + io->ref;
     float *floats = (float *)(void *)bytes;
@@ -206,7 +199,7 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
     for (size_t at = 0; at < n; ++at) {
         float x;
         if (!number(numbers, at, &x)) {
-            return "numbers of this type are not supported: use an array of type f";
+            return "numbers of an unknown type: use an array of type f";
         }
         if (io->type == HOG_FLOAT32) {
             floats[at] = x;
@@ -226,7 +219,7 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
 }
 
 const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
-    const hog_io_t *io;
+    const hog_io_t *io = NULL;
     const char *error = find_io(call, true, i, &io);
     if (error) {
         return error;
@@ -235,8 +228,9 @@ const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
     if (count != n) {
         return wrong_size(call, true, "floats", count, n);
     }
-    if ((uintptr_t)floats % 4 != 0) {
-        return "the floats are not aligned in memory";
+    error = check_aligned(call, "floats are", floats, 4);
+    if (error) {
+        return error;
     }
     const int8_t *bytes = (const int8_t *)call->arena + io->ref;
     if (io->type == HOG_FLOAT32) {
@@ -263,7 +257,7 @@ const char *hog_check_count(hog_call_t *call, bool output, size_t given) {
 }
 
 const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **bytes) {
-    const hog_io_t *io;
+    const hog_io_t *io = NULL;
     const char *error = find_io(call, output, i, &io);
     if (error) {
         return error;

@@ -6,9 +6,10 @@
 //     load(file, state) -> arena size
 //     write(state, arena, i, numbers), read(state, arena, i, floats)
 //     invoke(state, arena, inputs, outputs), run(state, arena, first, last)
-//     STATE_SIZE, VERSION
+//     invoker(state, arena, file) -> a function of (inputs, outputs) that does the same in less time
+//     STATE_SIZE
 //
-// Nothing here allocates, except an exception's text.
+// Nothing here allocates, except what invoker() returns and an exception's text.
 #ifdef MICROPY_ENABLE_DYNRUNTIME
 #include "py/dynruntime.h"
 #else
@@ -129,17 +130,67 @@ static void transfer(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t given
     }
 }
 
+static void invoke(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t inputs, mp_obj_t outputs) {
+    transfer(call, type, outputs, true, false);
+    transfer(call, type, inputs, false, true);
+    check(hog_invoke(call->hog, call->arena) ? NULL : HOG_ENDLESS);
+    transfer(call, type, outputs, true, true);
+}
+
 static mp_obj_t do_invoke(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     hog_call_t call;
-    const mp_obj_type_t *type = open_model(&call, args[0], args[1]);
-    transfer(&call, type, args[3], true, false);
-    transfer(&call, type, args[2], false, true);
-    check(hog_invoke(call.hog, call.arena) ? NULL : HOG_ENDLESS);
-    transfer(&call, type, args[3], true, true);
+    invoke(&call, open_model(&call, args[0], args[1]), args[2], args[3]);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(invoke_obj, 4, 4, do_invoke);
+
+// A method of Model in C, for what was checked when it was made.
+typedef struct {
+    mp_obj_base_t base;
+    const mp_obj_type_t *bytearray; // see open_model()
+    mp_obj_t arena, file;           // objects that must not be freed
+    void *place;                    // where the arena is
+    hog_t hog;
+} invoker_t;
+
+static mp_obj_t call_invoker(mp_obj_t self_in, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    const invoker_t *self = MP_OBJ_TO_PTR(self_in);
+    mp_obj_t given[2] = {mp_const_none, mp_const_none};
+    bool good = n_args + n_kw <= 2;
+    for (size_t i = 0; good && i < n_args; ++i) {
+        given[i] = *args++;
+    }
+    for (; good && n_kw != 0; --n_kw, args += 2) {
+        bool output = args[0] == MP_OBJ_NEW_QSTR(MP_QSTR_raw_out);
+        good = output || args[0] == MP_OBJ_NEW_QSTR(MP_QSTR_raw_in);
+        given[output] = args[1];
+    }
+    check(good ? NULL : "invoke() takes raw_in and raw_out");
+    hog_call_t call;
+    mp_buffer_info_t arena;
+    call.hog = &self->hog;
+    call.arena = self->place;
+    get_buffer(self->bytearray, self->arena, &arena, MP_BUFFER_RW);
+    check(arena.buf == call.arena && arena.len >= call.hog->arena_size ? NULL : "the arena was resized");
+    invoke(&call, self->bytearray, given[0], given[1]);
+    return mp_const_none;
+}
+
+static mp_obj_t do_invoker(mp_obj_t state, mp_obj_t arena, mp_obj_t file) {
+    hog_call_t call;
+    const mp_obj_type_t *bytearray = open_model(&call, state, arena);
+    // A native module has no static data, so each has a type of its own.
+    mp_obj_type_t *type = m_malloc(sizeof(*type) + sizeof(void *));
+    memset(type, 0, sizeof(*type));
+    type->base.type = &mp_type_type;
+    type->name = MP_QSTR_invoke;
+    MP_OBJ_TYPE_SET_SLOT(type, call, call_invoker, 0);
+    invoker_t *self = m_malloc(sizeof(*self));
+    *self = (invoker_t) {{type}, bytearray, arena, file, call.arena, *call.hog};
+    return MP_OBJ_FROM_PTR(self);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(invoker_obj, do_invoker);
 
 static mp_obj_t do_run(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
@@ -161,9 +212,9 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_write, MP_OBJ_FROM_PTR(&write_obj));
     mp_store_global(MP_QSTR_read, MP_OBJ_FROM_PTR(&read_obj));
     mp_store_global(MP_QSTR_invoke, MP_OBJ_FROM_PTR(&invoke_obj));
+    mp_store_global(MP_QSTR_invoker, MP_OBJ_FROM_PTR(&invoker_obj));
     mp_store_global(MP_QSTR_run, MP_OBJ_FROM_PTR(&run_obj));
     mp_store_global(MP_QSTR_STATE_SIZE, MP_OBJ_NEW_SMALL_INT(sizeof(hog_state_t)));
-    mp_store_global(MP_QSTR_VERSION, MP_OBJ_NEW_SMALL_INT(HOG_VERSION));
     MP_DYNRUNTIME_INIT_EXIT
 }
 
@@ -175,9 +226,9 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&write_obj) },
     { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&read_obj) },
     { MP_ROM_QSTR(MP_QSTR_invoke), MP_ROM_PTR(&invoke_obj) },
+    { MP_ROM_QSTR(MP_QSTR_invoker), MP_ROM_PTR(&invoker_obj) },
     { MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&run_obj) },
     { MP_ROM_QSTR(MP_QSTR_STATE_SIZE), MP_ROM_INT(sizeof(hog_state_t)) },
-    { MP_ROM_QSTR(MP_QSTR_VERSION), MP_ROM_INT(HOG_VERSION) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
 

@@ -331,7 +331,7 @@ static mp_obj_t interpreter_write(mp_obj_t self_in, mp_obj_t index, mp_obj_t num
     for (size_t i = 0; i < t.count; ++i) {
         float x;
         if (!get_number(info.buf, typecode, i, &x)) {
-            mp_raise_ValueError(MP_ERROR_TEXT("numbers of this type are not supported: use an array of type f"));
+            mp_raise_ValueError(MP_ERROR_TEXT("numbers of an unknown type: use an array of type f"));
         }
         if (!set_number(items, t.typecode, i, t.typecode == 'f' ? x : x / scale, t.zero_point)) {
             raise_type(tflite_type_name(t.type));

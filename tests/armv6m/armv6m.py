@@ -21,7 +21,7 @@ ENGINE = ROOT / "native_module" / "engine"
 BUILD = ROOT / ".build" / "armv6m"
 MODEL, INPUTS = 0x10100000, 0x10C00000
 COMPILER = "arm-none-eabi-gcc"
-# As the native module is built.
+# As the native module is built, but for flags that save room where time does not matter.
 FLAGS = ["-mcpu=cortex-m0plus", "-mthumb", "-Os", "-std=c99", "-ffp-contract=off", "-fpic", "-fno-common"]
 FLAGS += ["-fno-inline-functions-called-once", "-fno-thread-jumps"]
 

@@ -219,7 +219,10 @@ def _weights(
     near = 0.01
     whole = d.flag() or (d.weights == "int4" and len(shape) == 2)  # TFLM has no dense int4 by row
     scale = d.scale(near) if whole else [d.scale(near) for _ in range(channels)]
-    w = d.b.const(d.values(shape, d.weights), dtype=d.weights, scale=scale, axis=axis)
+    values = d.values(shape, d.weights)
+    if len(shape) == 2 and d.weights == "int8" and d.flag():
+        values[d.rng.random(channels) < 0.5] >>= 4  # rows that take 4 bits
+    w = d.b.const(values, dtype=d.weights, scale=scale, axis=axis)
     bias = _bias(d, x, w, channels, taps) if d.flag() else None
     return w, bias, float(np.mean(scale)) * x.scale * np.sqrt(taps) * 60
 
@@ -237,6 +240,8 @@ def _bias(d: Draw, x: Tensor, w: Tensor, channels: int, taps: int) -> Tensor:
 def _fully_connected(d: Draw, name: str) -> Case:
     depth, units = d.int(1, 70), d.int(1, 12)
     lead = d.shape(1, 3, 4)
+    if d.flag():  # one row has kernels of its own, in blocks of 32 channels and 128 inputs
+        depth, units, lead = 8 * d.int(1, 40), d.of((units, d.int(1, 70))), d.of(((1,), (1, 1)))
     x = d.input((*lead, depth), **d.quantization())
     w, bias, near = _weights(d, x, (units, depth), depth, axis=0)
     if d.weights == d.dtype and d.int(0, 4) == 4:  # weights that the model computes

@@ -15,7 +15,7 @@ from hognose_tools.compiler.records import IN_DATA, NONE, Loop, Record
 engine = pytest.importorskip("_hognose", reason="the CPython extension is not built")
 
 ARENA = 4096
-DATA = bytes(4095) + b"\x80"  # biases, multipliers and shifts of 0 are valid
+DATA = bytes(4000) + b"\xff" + bytes(94) + b"\x80"  # biases, multipliers and shifts of 0 are valid
 BIG = 0x7FFFFFF0
 INT8_CLAMP = {"in_zp": 0, "out_zp": 0, "min": -128, "max": 127}
 FLOAT_CLAMP = {"min": -1.0, "max": 1.0}
@@ -27,6 +27,11 @@ CONV = {
     "block": 0,
 }  # fmt: skip
 CONV4 = {**CONV, "unpacked": 2000}
+ONE_PIXEL = dict.fromkeys(("in_h", "in_w", "out_h", "out_w", "k_h", "k_w", "groups"), 1)
+DENSE = {  # one row; the bits that say which weights have 4 bits are the byte at 4000
+    **CONV, **ONE_PIXEL, "pad_h": 0, "pad_w": 0, "in_c": 8, "out_c": 8, "scales": 8, "scratch": NONE,
+    "params": IN_DATA + 3928, "block": 2,
+}  # fmt: skip
 FLOAT_CONV = {**CONV, **FLOAT_CLAMP, "scratch": NONE, "scales": 0, "out": 1024}
 DEPTHWISE = {**CONV, "groups": 4, "out_c": 8, "scales": 1, "scratch": NONE}
 POOL = {**IMAGE, **WINDOW, **INT8_CLAMP, "in": 0, "out": 512, "channels": 4, "reserved": 0}
@@ -85,6 +90,7 @@ VALID = {
     "float conv": Record("CONV", "f", FLOAT_CONV),
     "depthwise": Record("DEPTHWISE", "b", DEPTHWISE),
     "conv4": Record("CONV4", "b", CONV4),
+    "dense": Record("CONV", "b", DENSE),
     "depthwise4": Record("DEPTHWISE4", "b", {**DEPTHWISE, "unpacked": 2000}),
     "average pool": Record("AVERAGE_POOL", "b", POOL),
     "max pool": Record("MAX_POOL", "f", {**POOL, **FLOAT_CLAMP, "out": 1024}),
@@ -181,12 +187,12 @@ REFUSED = [
     ("conv", {"weights": 0}, "weights misplaced"),
     ("conv", {"params": IN_DATA + 4096 - 53}, "parameters misplaced"),
     ("conv", {"params": IN_DATA + 2}, "parameters misplaced"),
-    ("conv", {"scales": 2}, "neither one multiplier nor one for each channel"),
-    ("conv", {"scales": 0}, "neither one multiplier nor one for each channel"),
+    ("conv", {"scales": 2}, "not one multiplier or one for each channel"),
+    ("conv", {"scales": 0}, "not one multiplier or one for each channel"),
     ("float conv", {"weights": 1028}, "weights misplaced"),
     ("float conv", {"weights": ARENA - 428}, "weights misplaced"),
     ("conv16", {"weights": 512}, "weights misplaced"),
-    ("float conv", {"scales": 1}, "neither one multiplier nor one for each channel"),
+    ("float conv", {"scales": 1}, "not one multiplier or one for each channel"),
     ("conv4", {"weights": IN_DATA + 4096 - 53}, "weights misplaced"),
     ("conv4", {"weights": 3000}, "weights misplaced"),
     ("conv4", {"unpacked": IN_DATA}, "weights misplaced"),
@@ -216,6 +222,15 @@ REFUSED = [
     ("conv", {"block": 2, "scratch": 512 - 140}, "overlap"),
     ("conv", {"block": 2, "weights": IN_DATA + 4096 - 108}, "a weight is -128 where it must not be"),
     ("float conv", {"block": 2}, "unknown type"),
+    ("conv", {"block": 2, "min": -100}, "block out of range"),
+    ("conv", {"block": 2, "params": IN_DATA + 3976, "scales": 1}, "multiplier or shift out of range"),
+    ("dense", {"block": 1}, "a weight is -128 where it must not be"),
+    ("dense", {"block": 3}, "block out of range"),
+    ("dense", {"weights": IN_DATA + 2}, "weights misplaced"),
+    ("dense", {"weights": IN_DATA + 4096 - 28}, "weights misplaced"),
+    ("dense", {"params": IN_DATA + 4096 - 72}, "parameters misplaced"),
+    ("dense", {"params": IN_DATA + 3924}, "a weight is -128 where it must not be"),
+    ("dense", {"params": IN_DATA + 4000 - 32, "scales": 1}, "multiplier or shift out of range"),
     ("depthwise", {"block": 7}, "block out of range"),
     ("depthwise", {"block": 6, "scratch": ARENA - 223}, "scratch misplaced"),
     ("conv", {"in_zp": 128}, "zero point out of range"),
@@ -406,7 +421,7 @@ def test_header() -> None:
     refused("1 to 64", 64, "H", 0)
     refused("1 to 64", 66, "H", 65)
     refused("cut short", 70, "H", 2)
-    refused("of the model is misplaced", 72, "I", ARENA)
+    refused("of the model misplaced", 72, "I", ARENA)
     refused("unknown type", 76, "B", ord("x"))
     refused("cut short", 77, "B", 255)
     refused("scale or zero point", 80, "f", -1.0)

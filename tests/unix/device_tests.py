@@ -248,6 +248,41 @@ def test_raw_buffers():
     assert same_floats(out, struct.unpack("<2f", content("regression.out0")))
 
 
+def test_invoke_is_a_function_too():
+    given, expected = content("gestures.in0"), content("gestures.out0")
+    arena = bytearray(20000)
+    m = model("gestures", arena=arena)
+    invoke, out = m.invoke, bytearray(3)
+    invoke(raw_out=out, raw_in=given)
+    assert bytes(out) == expected
+    raises((ValueError, TypeError), "", invoke, given, out, out)
+    raises((ValueError, TypeError), "", lambda: invoke(given, out, raw_in=given))
+    raises((ValueError, TypeError), "", lambda: invoke(given, output=out))
+    if m.engine == "native" and sys.implementation.name == "micropython":
+        arena.extend(bytes(200000))  # which moves it
+        raises(ValueError, "arena was resized", invoke, given, out)
+    del m  # what the function needs stays
+    gc.collect()
+    invoke, out = model("gestures").invoke, bytearray(3)
+    gc.collect()
+    rubbish = [bytearray(100) for _ in range(100)]
+    invoke(given, out)
+    assert bytes(out) == expected and rubbish
+
+
+def test_invoke_of_a_subclass():
+    class Counted(hognose.Model):
+        count = 0
+
+        def invoke(self, raw_in=None, raw_out=None):
+            self.count += 1
+            super().invoke(raw_in, raw_out)
+
+    m, out = Counted(FOLDER + "/gestures.hog", engine=ENGINE), bytearray(3)
+    m.invoke(content("gestures.in0"), out)
+    assert m.count == 1 and bytes(out) == content("gestures.out0")
+
+
 def test_bytes_are_tflms():
     for folder in ("", "cases/"):
         for name in sorted(os.listdir(FOLDER + "/" + folder)):

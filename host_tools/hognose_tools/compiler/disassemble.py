@@ -10,6 +10,7 @@ from typing import Any
 
 import hognose
 from hognose import hogfile, stream
+from hognose.reference_check import narrow_rows
 from hognose.tflm_engine import flatbuffer
 
 from ..errors import UserError
@@ -17,7 +18,7 @@ from ..samples import Port
 from .blocks import scratch_size
 from .graph import Tensor
 from .reader import read_tflite
-from .records import IN_DATA, ITEMSIZE, NONE, TYPECODE, Record, unpack
+from .records import IN_DATA, ITEMSIZE, NONE, RECORDS, TYPECODE, Record, unpack
 
 FULL = 1 << 2 | 1 << 3  # features: other element types; operators from COMBINE on, and float32 ones
 
@@ -89,7 +90,7 @@ def disassemble(data: bytes) -> HogFile:
     for index in range(operators):
         record, at = unpack(plan, at)
         hog.records.append(record)
-        hog.layers.append(_layer(index, record))
+        hog.layers.append(_layer(index, record, sections[b"DATA"]))
     return hog
 
 
@@ -124,7 +125,13 @@ def _numbers(t: Tensor) -> tuple[float, int]:
     return (float(t.scale), t.zero_point) if len(t.scales) else (0.0, 0)
 
 
-def _layer(index: int, record: Record) -> Layer:
+def _halved(record: Record, data: bytes) -> int:
+    """Of a dense layer of one row, how many channels have weights of 4 bits."""
+    narrow = narrow_rows((RECORDS[record.name][0], record.type, *record.values()), data)
+    return sum(narrow(c) for c in range(record.fields["out_c"]))
+
+
+def _layer(index: int, record: Record, data: bytes) -> Layer:
     f: dict[str, Any] = record.fields
     item = ITEMSIZE[record.type]
     macs, weights, scratch = 0, 0, 0
@@ -135,6 +142,8 @@ def _layer(index: int, record: Record) -> Layer:
         size, bias = {"b": (1, 4), "h": (1, 8), "f": (4, 4)}[record.type]
         stored = f["out_c"] * patch * size if f["weights"] & IN_DATA else 0
         scratch = scratch_size(record.name, f) if record.name != "CONV16" and f["scratch"] < IN_DATA else 0
+        if record.name == "CONV" and record.type == "b":
+            stored -= _halved(record, data) * patch // 2
         if record.name.endswith("4"):
             scratch += stored
             stored = (stored + 1) // 2

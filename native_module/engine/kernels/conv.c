@@ -69,20 +69,28 @@ static void scale_dots(const hog_conv_t *op, const int32_t *params, const int8_t
         shift += channel;
     }
     bool offset = HOG_PAIRS <= 1 && hog_has_offset_weights(op); // otherwise hog_dense_pairs has done it
-    uint32_t excess = 0; // of a sum with weights to which 128 is added
+    uint32_t total = 0;
     for (size_t i = 0; offset && i < k; ++i) {
-        excess += (uint32_t)(patch[i] * 128);
+        total += (uint32_t)patch[i];
     }
-    params += channel; // the biases
     out += channel;
-    while (channels != 0) {
-        unsigned rows = channels < HOG_DOT_ROWS ? channels : HOG_DOT_ROWS;
-        uint32_t sums[HOG_DOT_ROWS];
-        (offset ? hog_dot_offset : hog_dot)(patch, w, k, rows, sums);
-        w += rows * k;
-        channels -= rows;
+    for (uint32_t end = channel + channels; channel != end;) {
+        unsigned rows = 1;
+        uint32_t sums[HOG_DOT_ROWS], excess = 0; // of sums with weights to which something is added
+        if (offset && hog_is_narrow(op, params, channel)) {
+            sums[0] = hog_dot_narrow(patch, w, k);
+            excess = total * 8;
+            w += k / 2;
+        } else {
+            while (rows < HOG_DOT_ROWS && channel + rows != end && !(offset && hog_is_narrow(op, params, channel + rows))) {
+                ++rows;
+            }
+            (offset ? hog_dot_offset : hog_dot)(patch, w, k, rows, sums);
+            excess = offset ? total * 128 : 0;
+            w += rows * k;
+        }
         for (unsigned i = 0; i < rows; ++i) {
-            int32_t acc = hog_add((int32_t)(sums[i] - excess), *params++);
+            int32_t acc = hog_add((int32_t)(sums[i] - excess), params[channel++]);
             *out++ = hog_clamp_int8(hog_requantize(acc, *multiplier, *shift), &op->clamp);
             if (op->scales > 1) {
                 ++multiplier;
@@ -136,13 +144,13 @@ static void pixel_float(const hog_t *h, void *arena, const hog_conv_t *op, const
 
 void hog_conv(const hog_t *h, void *arena, const hog_conv_t *op) {
     bool int8 = !hog_is_float(op->op.type);
-    #if HOG_PAIRS
-    if (int8 && hog_conv_pairs(h, arena, op)) {
+    #if HOG_PAIRS > 1
+    if (int8 && hog_dense_pairs(h, arena, op)) {
         return;
     }
     #endif
-    #if HOG_PAIRS > 1
-    if (int8 && hog_dense_pairs(h, arena, op)) {
+    #if HOG_PAIRS
+    if (int8 && hog_conv_pairs(h, arena, op)) {
         return;
     }
     #endif

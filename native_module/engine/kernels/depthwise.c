@@ -12,7 +12,7 @@ typedef struct {
     size_t w_first;             // offset of the first tap's weights
 } taps_t;
 
-static HOG_HOT uint32_t sum_int8(const taps_t *t, const int8_t *x, const int8_t *w) {
+static uint32_t sum_int8(const taps_t *t, const int8_t *x, const int8_t *w) {
     uint32_t sum = 0;
     for (uint32_t ky = t->rows; ky != 0; --ky, x += t->in_row, w += t->w_row) {
         const int8_t *xp = x, *wp = w;

@@ -90,8 +90,10 @@ int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier an
 #define HOG_DOT_ROWS (4)
 #endif
 void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
-// The same where 128 has been added to w; the sums are those of such weights.
+// The same for weights stored as those of a dense layer of one row are; the sums are those of weights with 128 added.
 void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
+// Of one row of 4 bits each, to which 8 has been added; w is word-aligned, k a multiple of 8.
+uint32_t hog_dot_narrow(const int8_t *x, const int8_t *w, size_t k);
 
 int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32 cannot hold it
 float hog_exp(float x);
@@ -154,8 +156,14 @@ static inline int32_t hog_max(int32_t a, int32_t b) {
 #endif
 #endif
 
-// Whether weights are stored with 128 added: what uses each once, and by eights, unpacks them more quickly so.
+// Whether weights are stored as a dense layer of one row unpacks them most quickly: with 128 or 8 added.
 bool hog_has_offset_weights(const hog_conv_t *op);
+
+// Of such a layer, whether the weights of channel c have 4 bits.
+static inline bool hog_is_narrow(const hog_conv_t *op, const int32_t *params, uint32_t c) {
+    const uint8_t *bits = (const uint8_t *)(params + op->out_c + op->scales) + op->scales;
+    return op->block == HOG_TWO_WIDTHS && (bits[c / 8] >> c % 8 & 1);
+}
 
 // Copies the window whose first tap is at (y, x) out of one image, `depth` channels from `in` on;
 // what lies outside the image is the zero point.

@@ -90,10 +90,7 @@ static uint32_t *put_scale(uint32_t multiplier, uint32_t right, bool relu, uint3
 }
 
 // Four bytes, and less than four with zeros behind them.
-static inline uint32_t four(const int8_t *p, size_t n) {
-    if (n >= 4 && ((uintptr_t)p & 3) == 0) {
-        return *(const word_t *)(const void *)p;
-    }
+static HOG_HOT uint32_t four(const int8_t *p, size_t n) {
     uint32_t x = 0;
     for (unsigned i = 0; i < 4 && i < n; ++i) {
         x |= (uint32_t)(uint8_t)p[i] << 8 * i;
@@ -127,19 +124,6 @@ static HOG_HOT uint32_t *expand_weights(const int8_t *w, size_t k, uint32_t *wor
     return words;
 }
 
-// Whether the fast kernels can finish all accumulators: they scale down and have no clamp but for RELU and its like.
-static bool is_plain(const hog_conv_t *op, const int32_t *multiplier, const int8_t *shift) {
-    if (op->clamp.i.min != op->clamp.i.out_zp && op->clamp.i.max - op->clamp.i.min != 255) {
-        return false;
-    }
-    for (unsigned i = op->scales; i != 0; --i, ++multiplier) {
-        if (*shift++ >= 0 && *multiplier != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 #if !defined(__ARM_ARCH_6M__)
 
 HOG_HOT uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words) {
@@ -152,15 +136,42 @@ HOG_HOT uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words) {
     return words;
 }
 
+// hog_requantize for a shift to the right by 1 ... 31.
+static inline int32_t scale(uint32_t sum, uint32_t multiplier, uint32_t right) {
+    int32_t y = hog_multiply_high((int32_t)sum, (int32_t)multiplier);
+    y += y >> 31; // half away from zero
+    return (y >> right) + (y >> (right - 1) & 1);
+}
+
 #if HOG_PAIRS > 1
-HOG_HOT void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
-    uint32_t gap) {
-    for (; sums != sums_end; ++sums, w += gap) {
-        for (const uint32_t *p = x; p != x_end; p += 2, w += 4) {
-            uint32_t four = *(const word_t *)(const void *)w ^ 0x80808080u;
-            *sums = add_products(add_products(*sums, p[0], even(four)), p[1], odd(four));
-        }
+int8_t *hog_finish(const uint32_t *words, uint32_t back, const uint32_t *sums, const uint32_t *sums_end, int8_t *out,
+    const hog_clamp_t *clamp) {
+    for (; sums != sums_end; words += 2 - back / 4) {
+        *out++ = hog_clamp_int8(scale(*sums++, words[0], words[1]), clamp);
     }
+    return out;
+}
+
+HOG_HOT const int8_t *hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums,
+    const uint32_t *sums_end, const uint32_t *bias, uint32_t before, uint32_t behind, uint32_t narrow) {
+    for (; sums != sums_end; narrow >>= 1) {
+        uint32_t sum = *bias++;
+        w += before >> (narrow & 1);
+        for (const uint32_t *p = x; p != x_end; w += 4) {
+            uint32_t four = *(const word_t *)(const void *)w;
+            for (unsigned i = 0; (narrow & 1) && i < 4; ++i) {
+                sum = add_products(sum, *p++, four >> 4 * i & 0x000f000f);
+            }
+            if (!(narrow & 1)) {
+                four ^= 0x80808080u;
+                sum = add_products(add_products(sum, p[0], even(four)), p[1], odd(four));
+                p += 2;
+            }
+        }
+        w += behind >> (narrow & 1);
+        *sums++ = sum;
+    }
+    return w;
 }
 #endif
 
@@ -173,13 +184,6 @@ HOG_HOT void hog_columns(const int8_t *in, size_t in_c, size_t below, uint32_t *
             *to = pair(*from, i > 1 ? from[below] : outside);
         }
     }
-}
-
-// hog_requantize for a shift to the right by 1 ... 31.
-static inline int32_t scale(uint32_t sum, uint32_t multiplier, uint32_t right) {
-    int32_t y = hog_multiply_high((int32_t)sum, (int32_t)multiplier);
-    y += y >> 31; // half away from zero
-    return (y >> right) + (y >> (right - 1) & 1);
 }
 
 // Adds the products of all values of x with the weights of two channels; returns the end of these.
@@ -212,7 +216,8 @@ static inline const uint32_t *multiply_quads(const uint32_t *x, const uint32_t *
     return w;
 }
 
-static HOG_HOT void windows(const hog_window_t *d, uint32_t start) {
+HOG_HOT void hog_windows(const hog_window_t *d, bool any) {
+    uint32_t start = d->start - (any ? HOG_ACC_OFFSET : 0);
     const uint32_t *x = d->x, *x2 = d->x2, *row_end = d->row_end, w0 = d->w[0], w1 = d->w[1], w2 = d->w[2];
     int32_t zero_point = d->zero_point, min = d->min, max = d->max, step = d->step / 4 + 3;
     int8_t *out = d->out;
@@ -227,16 +232,9 @@ static HOG_HOT void windows(const hog_window_t *d, uint32_t start) {
     }
 }
 
-void hog_windows_relu(const hog_window_t *d) {
-    windows(d, d->start);
-}
-
-void hog_windows_any(const hog_window_t *d) {
-    windows(d, d->start - HOG_ACC_OFFSET);
-}
-
-static HOG_HOT void dots(hog_dots_t *d, uint32_t offset) {
+HOG_HOT void hog_dots(hog_dots_t *d, bool any) {
     int8_t *out = d->out;
+    uint32_t offset = any ? HOG_ACC_OFFSET : 0;
     int32_t zero_point = d->zero_point, min = d->min, max = d->max;
     for (; d->pixels != 0; --d->pixels, d->in += d->in_step, out += d->out_gap) {
         uint32_t *words = (uint32_t *)d->x;
@@ -253,14 +251,6 @@ static HOG_HOT void dots(hog_dots_t *d, uint32_t offset) {
             }
         }
     }
-}
-
-void hog_dots_relu(hog_dots_t *d) {
-    dots(d, 0);
-}
-
-void hog_dots_any(hog_dots_t *d) {
-    dots(d, HOG_ACC_OFFSET);
 }
 
 #endif
@@ -305,7 +295,7 @@ static void find_inside(uint32_t size, uint32_t out, uint32_t taps, uint32_t dil
 
 // All pixels of the channels whose weights are ready, in one image; `depth` input channels from `image` on.
 static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth, hog_dots_t *d, int8_t *out) {
-    void (*dots)(hog_dots_t *) = op->clamp.i.min == op->clamp.i.out_zp ? hog_dots_relu : hog_dots_any;
+    bool any = op->clamp.i.min != op->clamp.i.out_zp;
     uint32_t run = op->k_w * depth, row = (uint32_t)op->in_w * op->in_c;
     // Patches that can be read in place.
     uint32_t top = 0, bottom = 0, left = 0, right = 0;
@@ -344,7 +334,7 @@ static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth
             }
             d->out = out;
             uint32_t pixels = d->pixels;
-            dots(d);
+            hog_dots(d, any);
             d->pixels = pixels;
             x += (int32_t)(pixels * op->stride_w);
             out += pixels * op->out_c;
@@ -356,7 +346,7 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     const int32_t *bias = hog_at(h, arena, op->params);
     const int32_t *multiplier = bias + op->out_c;
     const int8_t *shift = (const int8_t *)(multiplier + op->scales);
-    if (op->block == 0 || op->scratch == HOG_NONE || !is_plain(op, multiplier, shift)) {
+    if (op->block == 0 || op->scratch == HOG_NONE) {
         return false;
     }
     uint32_t depth = op->in_c / op->groups, channels = op->out_c / op->groups;
@@ -405,76 +395,59 @@ bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
 #define CHUNK (128)             // values of x that are unpacked at once; this and
 #define ROWS (32)               // as many sums are on the stack
 
-static HOG_HOT void expand_swapped(const int8_t *in, size_t n, uint32_t *words) {
-    for (size_t i = 0; i < n; i += 4) {
-        uint32_t x = turn(four(in + i, 4));
-        *words++ = even(x);
-        *words++ = odd(x);
+// The sum of the values in at most CHUNK ÷ 2 words: either half has less than 15 bits.
+static HOG_HOT uint32_t add_values(const uint32_t *words, const uint32_t *end) {
+    uint32_t sum = 0;
+    while (words != end) {
+        sum += *words++;
     }
+    uint32_t low = (uint32_t)(int16_t)sum;
+    return low + (uint32_t)((int32_t)(sum - low) >> 16);
 }
 
-// Adds the biases of the channels from `channel` on to their sums, and scales these.
-static HOG_HOT void finish(const hog_conv_t *op, const int32_t *bias, const int32_t *multiplier, uint32_t channel,
-    const uint32_t *sums, uint32_t n, int8_t *out) {
-    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
-    int32_t zero_point = op->clamp.i.out_zp, min = op->clamp.i.min, max = op->clamp.i.max;
-    int32_t m0 = 0, m1 = 0, m2 = 0;
-    uint32_t c = op->scales > 1 ? channel : 0, right = 0, limit = 0;
-    bool next = true;
-    for (uint32_t i = 0; i < n; ++i) {
-        int32_t y = hog_add((int32_t)sums[i], bias[i]);
-        if (next) {
-            // In pieces of 10, 10 and 11 bits, as armv6m.c explains.
-            m0 = multiplier[c] & 0x3ff;
-            m1 = multiplier[c] >> 10 & 0x3ff;
-            m2 = multiplier[c] >> 20;
-            right = (uint32_t)-shift[c];
-            limit = right - 1 < 31 ? 1u << 21 : 0;
-            next = op->scales > 1;
-            c += next;
-        }
-        if (y > 0 || min != zero_point) {
-            if ((uint32_t)y + (1u << 20) < limit) {
-                int32_t high = (y * m0 >> 10) + y * m1;
-                high = (high >> 10) + y * m2;
-                high = ((high + 1024) >> 11) + (y >> 31);
-                y = (high >> right) + (high >> (right - 1) & 1);
-            } else {
-                y = hog_requantize(y, m0 | m1 << 10 | m2 << 20, (int)-right);
-            }
-            y = hog_min(hog_max(hog_add(y, zero_point), min), max);
-        } else {
-            y = min;
-        }
-        out[i] = (int8_t)y;
-    }
-}
-
-// One pixel.
+// A dense layer of one row.
 bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
-    const int32_t *bias = hog_at(h, arena, op->params);
-    const int8_t *image = hog_at(h, arena, op->in), *weights = hog_at(h, arena, op->weights);
-    int8_t *out = hog_at(h, arena, op->out);
-    size_t k = (size_t)op->k_h * op->k_w * op->in_c;
-    if (op->scratch != HOG_NONE || (op->batch | op->out_h | op->out_w) != 1 || op->groups != 1) {
+    if (!hog_has_offset_weights(op)) {
         return false;
     }
-    bool fast = hog_has_offset_weights(op);
-    uint32_t words[CHUNK / 2], sums[ROWS];
+    const int32_t *bias = hog_at(h, arena, op->params), *multiplier = bias + op->out_c;
+    const int8_t *image = hog_at(h, arena, op->in), *w = hog_at(h, arena, op->weights);
+    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
+    const uint8_t *narrow = (const uint8_t *)shift + op->scales;
+    int8_t *out = hog_at(h, arena, op->out);
+    uint32_t k = (uint32_t)op->k_h * op->k_w * op->in_c;
+    uint32_t words[CHUNK / 2], sums[ROWS], scales[2 * ROWS], step = op->scales > 1, total = 0;
     for (uint32_t c = 0, n; c < op->out_c; c += n) {
         n = op->out_c - c < ROWS ? op->out_c - c : ROWS;
-        memset(sums, 0, sizeof(sums));
-        for (uint32_t i = 0; i < n && !fast; i += HOG_DOT_ROWS) {
-            hog_dot(image, weights + (c + i) * k, k, n - i, sums + i);
+        uint32_t bits = 0;
+        for (uint32_t i = 0; i < n && op->block == HOG_TWO_WIDTHS; i += 8) {
+            bits |= (uint32_t)*narrow++ << i;
         }
-        for (size_t at = 0, taken; at < k && fast; at += taken) {
+        const int8_t *end = w;
+        for (uint32_t at = 0, taken; at < k; at += taken) {
             taken = k - at < CHUNK ? k - at : CHUNK;
             if (c == 0 || k > CHUNK) {
-                expand_swapped(image + at, taken, words);
+                const int8_t *x = image + at;
+                if ((uintptr_t)x % 4 != 0) {
+                    x = memcpy(words + taken / 4, x, taken);
+                }
+                hog_expand(x, taken / 4, words);
+                if (op->block == HOG_TWO_WIDTHS) {
+                    total = add_values(words, words + taken / 2) + (at == 0 ? 0 : total);
+                }
             }
-            hog_dense(words, words + taken / 2, weights + c * k + at, sums, sums + n, (uint32_t)(k - taken));
+            const uint32_t *from = at == 0 ? (const uint32_t *)bias + c : sums;
+            end = hog_dense(words, words + taken / 2, w, sums, sums + n, from, at, k - at - taken, bits);
         }
-        finish(op, bias + c, bias + op->out_c, c, sums, n, out + c);
+        w = end;
+        for (uint32_t i = 0; bits != 0; ++i, bits >>= 1) {
+            sums[i] -= bits & 1 ? 8 * total : 0;
+        }
+        uint32_t *word = scales;
+        for (uint32_t i = step ? n : c == 0; i != 0; --i, ++multiplier, ++shift) {
+            word = put_scale((uint32_t)*multiplier, *multiplier ? (uint32_t)-*shift : 1, false, word);
+        }
+        out = hog_finish(scales, step ? 0 : 8, sums, sums + n, out, &op->clamp);
     }
     return true;
 }
@@ -483,7 +456,7 @@ bool hog_dense_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
 
 // One channel of `rows` input rows from row y on, each value together with the one below it. What surrounds the image
 // is there already, but for the upper half of the row above it.
-static HOG_HOT void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
+static void expand_rows(const hog_conv_t *op, const int8_t *channel, int32_t y, int32_t rows, int32_t columns,
     uint32_t *words) {
     int32_t first = hog_max(y, 0), last = hog_min(y + rows, op->in_h);
     int32_t used = hog_min(op->in_w, columns - op->pad_w);
@@ -508,7 +481,7 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
     const int32_t *multiplier = bias + op->out_c;
     const int8_t *shift = (const int8_t *)(multiplier + op->scales);
     if (op->block == 0 || op->scratch == HOG_NONE || op->k_h != 3 || op->k_w != 3 || op->dilation_h != 1
-        || op->dilation_w != 1 || !is_plain(op, multiplier, shift)) {
+        || op->dilation_w != 1) {
         return false;
     }
     const int8_t *image = hog_at(h, arena, op->in);
@@ -562,7 +535,7 @@ bool hog_depthwise_pairs(const hog_t *h, void *arena, const hog_conv_t *op) {
                 d.right = (uint32_t)((relu ? 11 : 0) - d.shift);
                 d.row_end = words + op->stride_w * op->out_w;
                 d.out = out + c;
-                (relu ? hog_windows_relu : hog_windows_any)(&d);
+                hog_windows(&d, !relu);
             }
             out += (size_t)n * op->out_w * op->out_c;
         }

@@ -25,20 +25,26 @@ typedef struct {
     int32_t min;                // zero_point, and -128 where max is 127
 } hog_dots_t;
 
-// Accumulators of hog_dots_any have this added, so that those within ± 2^20 are not negative.
+// Where results may be on either side of the zero point (`any`), accumulators have this added, so that those within
+// ± 2^20 are not negative.
 #define HOG_ACC_OFFSET (1u << 20)
 
-// Where min is the zero point, as for RELU, negative accumulators are done for.
-void hog_dots_relu(hog_dots_t *d);
-void hog_dots_any(hog_dots_t *d);
+// Not `any`: min is the zero point, as for RELU, and negative accumulators are done for.
+void hog_dots(hog_dots_t *d, bool any);
 
 // 4·quads values, word-aligned, to 2·quads words behind which they may lie; returns the end of these.
 uint32_t *hog_expand(const int8_t *in, size_t quads, uint32_t *words);
 
-// sums += x·(w - 128), row after row of w: as many values of it as in x, then `gap` bytes. x as hog_expand makes it, but
-// turned as weights are, and a multiple of four words; w word-aligned, `gap` a multiple of 4.
-void hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
-    uint32_t gap);
+// sums = bias + x·(w - 128), row after row; where a row's bit in `narrow` is set x·w, w 4 bits each. Both as README.md has
+// them. Of each row so many values lie before those that meet x, and behind them. Returns the end of the rows. x as hog_expand
+// makes it, a multiple of four words; w word-aligned, the numbers of values multiples of 8, at most 32 rows.
+const int8_t *hog_dense(const uint32_t *x, const uint32_t *x_end, const int8_t *w, uint32_t *sums, const uint32_t *sums_end,
+    const uint32_t *bias, uint32_t before, uint32_t behind, uint32_t narrow);
+
+// Scales sums as put_scale has said in two words each, from which `back` bytes (0 or 8)
+// lead to those of the next one. Returns the end of the results.
+int8_t *hog_finish(const uint32_t *words, uint32_t back, const uint32_t *sums, const uint32_t *sums_end, int8_t *out,
+    const hog_clamp_t *clamp);
 
 // Columns of an image, `rows` values each (at least one) that are `below` bytes apart, to columns of words `pitch` bytes
 // apart: each value together with the one below it, the last one with `outside`.
@@ -52,8 +58,8 @@ typedef struct {
     uint32_t start;             // of accumulators
     uint32_t w5;                // the last one
     uint32_t m[3];              // multiplier in pieces of 10, 10 and 11 bits
-    uint32_t round, right;      // _relu: half of what the upper piece is finer than a result, how far to shift after that;
-                                // _any: multiplier, shift to the right
+    uint32_t round, right;      // not `any`: half of what the upper piece is finer than a result, how far to shift after that;
+                                // `any`: multiplier, shift to the right
     int32_t zero_point;
     uint32_t out_step;
     const uint32_t *row_end;    // where a row of windows ends
@@ -67,8 +73,7 @@ typedef struct {
     int32_t min;
 } hog_window_t;
 
-void hog_windows_relu(const hog_window_t *d);
-void hog_windows_any(const hog_window_t *d);
+void hog_windows(const hog_window_t *d, bool any);
 
 // All return false, having done nothing, where the layer is not one for them.
 bool hog_conv_pairs(const hog_t *h, void *arena, const hog_conv_t *op);

@@ -11,7 +11,7 @@ typedef struct {
     size_t row, column;         // strides in elements
 } window_t;
 
-static HOG_HOT int8_t pool_int8(const hog_pool_t *op, const window_t *w, const int8_t *x) {
+static int8_t pool_int8(const hog_pool_t *op, const window_t *w, const int8_t *x) {
     bool average = op->op.code == HOG_AVERAGE_POOL;
     uint32_t sum = 0;
     int32_t max = INT8_MIN;

@@ -19,7 +19,7 @@ static int32_t shift_left_saturating(int32_t x, unsigned n) {
 static
 #endif
 int32_t hog_one_over_one_plus(int32_t a) {
-    int32_t h = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
+    int32_t h = (int32_t)(((uint32_t)a + (1u << 31)) / 2);
     int32_t x_q2_29 = hog_add(1515870810, hog_multiply_high(h, -1010580540)); // 48/17 - 32/17·h
     for (unsigned i = 0; i < 3; ++i) {
         int32_t error = (int32_t)((1u << 29) - (uint32_t)hog_multiply_high(h, x_q2_29));

@@ -28,6 +28,7 @@ from .shape import copy, fits
 SAME = 0  # tflite.Padding
 _UNPACKED = 8192  # bytes: room for weights of 4 bits that are used once and so unpacked in parts
 _LARGEST = 32 << 10  # bytes of weights in one record, where a layer can be cut
+_ONE_WIDTH, _TWO_WIDTHS = 1, 2  # `block` of a dense layer of one pixel (hog.h)
 
 
 @dataclass
@@ -243,6 +244,11 @@ def emit_conv(
     int4 = w.int4 and not computed and -8 <= weights.min() <= weights.max() <= 7
     in_place = _patch_in_place(rows, columns, groups)
     one_pixel = not (computed or depthwise) and in_place and batch * rows.out * columns.out == 1
+    bounds = clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0)
+    plain = kind == "b" and weights.min() > -128
+    plain = plain and all(m == 0 or shift < 0 for m, shift in scales(op, x, w, out_c))
+    dense = one_pixel and plain and weights[0].size % 8 == 0
+    int4 = int4 and not dense  # which has a way of its own
     if one_pixel and (int4 or kind == "b") and out_c > (part := _part(weights, int4)):
         for first in range(0, out_c, part):
             some = slice(first, min(first + part, out_c))
@@ -262,18 +268,21 @@ def emit_conv(
     patch = rows.k * columns.k * depth
     macs = batch * rows.out * columns.out * out_c * patch
     scratch, block = None, 0
+    stored = weights if computed else Const((_nibbles(weights) if int4 else weights).tobytes())
     if kind == "b" and not depthwise and not in_place:
         scratch = low.new_buffer(patch * ITEMSIZE[kind])
-    if kind == "b" and weights.min() > -128:
-        block = _largest_block(batch, rows, columns, out_c // groups, depthwise, scratch is None)
-        if block and scratch is None and (depthwise or batch * rows.out * columns.out > 1):
+    if dense:
+        stored, narrow = _dense_weights(weights.reshape(out_c, patch))
+        block = _TWO_WIDTHS if narrow else _ONE_WIDTH
+        params = Const(params.data + narrow)
+    elif plain and (bounds["min"] == bounds["out_zp"] or bounds["max"] - bounds["min"] == 255):
+        block = _largest_block(batch, rows, columns, out_c // groups, depthwise)
+        if block and scratch is None:
             scratch = low.new_buffer(1)
-        elif block and scratch is None and patch % 8 == 0 and not int4:
-            weights = weights.view(np.uint8) ^ 128  # stored with 128 added, see the format's page
     fields = {
         "in": low.place(x),
         "out": low.place(y),
-        "weights": weights if computed else Const((_nibbles(weights) if int4 else weights).tobytes()),
+        "weights": stored,
         "params": params,
         "scratch": scratch,
         "in_c": in_c,
@@ -295,7 +304,7 @@ def emit_conv(
         "scales": count,
         "block": block,
         "wide": int(kind == "h" and _sums_wide(op)),
-        **clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0),
+        **bounds,
         **(given or {}),
     }
     name = "CONV16" if kind == "h" else "DEPTHWISE" if depthwise else "CONV"
@@ -345,20 +354,30 @@ def _nibbles(weights: np.ndarray) -> np.ndarray:
     return nibbles[::2] | nibbles[1::2] << 4
 
 
+def _dense_weights(rows: np.ndarray) -> tuple[Const, bytes]:
+    """A byte or half of one each, in the order that the format's page says, and which rows have halves."""
+    narrow = (rows >= -8).all(axis=1) & (rows <= 7).all(axis=1)
+    if narrow.sum() * rows.shape[1] // 2 <= -(-len(rows) // 8):
+        narrow[:] = False
+    halves = (rows.reshape(len(rows), -1, 4, 2)[:, :, [1, 3, 0, 2]] + 8).astype(np.uint8)
+    packed = halves[..., 0] | halves[..., 1] << 4
+    whole = rows.view(np.uint8).reshape(len(rows), -1, 4)[:, :, [2, 3, 0, 1]] ^ 128
+    data = b"".join((packed if n else whole)[i].tobytes() for i, n in enumerate(narrow))
+    return Const(data), np.packbits(narrow, bitorder="little").tobytes() if narrow.any() else b""
+
+
 def _sums_wide(op: Operator) -> bool:
     """Whether TFLM sums products of int16 values in 64 bits: not in a CONV_2D with an int32 bias."""
     bias = op.inputs[2] if len(op.inputs) > 2 else None
     return op.kind != "CONV_2D" or bias is None or bias.dtype != "int32"
 
 
-def _largest_block(
-    batch: int, rows: Window, columns: Window, channels: int, depthwise: bool, in_place: bool
-) -> int:
+def _largest_block(batch: int, rows: Window, columns: Window, channels: int, depthwise: bool) -> int:
     """The block (hog.h) where there is room for all: output channels, or rows of a depthwise 3x3 one."""
     if depthwise:
         return rows.out if (rows.k, columns.k, rows.dilation, columns.dilation) == (3, 3, 1, 1) else 0
     # One pixel uses each weight once: unpacking them into scratch does not pay.
-    return channels // 2 * 2 if batch * rows.out * columns.out > 1 or in_place else 0
+    return channels // 2 * 2 if batch * rows.out * columns.out > 1 else 0
 
 
 def _patch_in_place(rows: Window, columns: Window, groups: int) -> bool:
