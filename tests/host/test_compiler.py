@@ -244,17 +244,17 @@ def test_weights_that_are_stored_in_few_bits_are_unpacked(stored):
 
 
 def changed(tflite: bytes, change) -> bytes:
-    """The file after `change` of its tensors, as objects of the schema."""
+    """The file after `change` of its first subgraph, as objects of the schema."""
     model = schema.ModelT.InitFromPackedBuf(tflite)
-    change(model.subgraphs[0].tensors)
+    change(model.subgraphs[0])
     b = flatbuffers.Builder()
     b.Finish(model.Pack(b), b"TFL3")
     return bytes(b.Output())
 
 
 def test_sparse_weights_are_named():
-    def sparse(tensors):
-        tensors[1].sparsity = schema.SparsityParametersT()
+    def sparse(graph):
+        graph.tensors[1].sparsity = schema.SparsityParametersT()
 
     with pytest.raises(UserError, match=r"tensor 1 .*stored sparse.*without sparsity"):
         compile_tflite(changed(dense_chain([4, 3]), sparse))
@@ -263,12 +263,26 @@ def test_sparse_weights_are_named():
 def test_sizes_of_an_example_are_named():
     """Where shapes do not fit together, and the converter knew only examples of them."""
 
-    def example(tensors):
-        tensors[0].shapeSignature = [-1, -1]
-        tensors[0].shape = [1, 5]
+    def example(graph):
+        graph.tensors[0].shapeSignature = [-1, -1]
+        graph.tensors[0].shape = [1, 5]
 
     with pytest.raises(UserError, match=r"may have any size, here \[1, 5\]: convert the model for one"):
         compile_tflite(changed(dense_chain([4, 3]), example))
+
+
+@pytest.mark.parametrize("kind", ["SHAPE", "DEQUANTIZE"])
+@pytest.mark.parametrize("what", ["inputs", "outputs"])
+def test_operators_that_lack_a_tensor_are_refused(kind, what):
+    def without(graph):
+        setattr(graph.operators[0], what, [])
+
+    b = Builder()
+    x, y, z, more = b.const(np.zeros((2, 2), np.int8), scale=1.0), *(b.tensor((2,)) for _ in range(3))
+    b.op(kind, [x], y)
+    b.op("ADD", [y, more], z, version=2)
+    with pytest.raises(UserError, match="damaged"):
+        compile_tflite(changed(b.build([more], [z]), without))
 
 
 def test_what_is_computed_from_a_constant():

@@ -45,7 +45,7 @@ def fold(graph: Graph) -> None:
     `graph`: not its subgraphs. What cannot be computed stays; lowering says why.
     """
     for op in graph.operators:
-        if op.kind == "SHAPE":
+        if op.kind == "SHAPE" and op.inputs and op.outputs:
             x, y = op.inputs[0], op.outputs[0]
             if x is not None and y.size == len(x.shape) and y.dtype in ("int32", "int64"):
                 y.data = np.array(x.shape, y.dtype).reshape(y.shape)

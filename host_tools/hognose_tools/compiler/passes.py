@@ -18,7 +18,7 @@ def data_inputs(op: Operator) -> list[Tensor]:
 def simplify(graph: Graph) -> None:
     """Constants that are stored in few bits become what they stand for; what no output depends on goes."""
     for op in graph.operators:
-        if op.kind == "DEQUANTIZE":
+        if op.kind == "DEQUANTIZE" and op.inputs and op.outputs:
             _dequantize_constant(op)
     remove_dead(graph)
 
