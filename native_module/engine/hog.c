@@ -247,6 +247,15 @@ bool hog_has_offset_weights(const hog_conv_t *c) {
            && (c->batch | c->out_h | c->out_w) == 1 && (uint32_t)c->k_h * c->k_w * c->in_c % 8 == 0;
 }
 
+static HOG_HOT bool has(const int8_t *p, size_t n, int8_t value) {
+    for (const int8_t *end = p + n; p != end; ++p) {
+        if (*p == value) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // A layer with a block, and its weights, of which a channel has `row` values.
 static error_t check_block(const hog_t *h, const hog_conv_t *c, bool unpacked, uint32_t row) {
     if (c->op.type != HOG_INT8) {
@@ -266,13 +275,10 @@ static error_t check_block(const hog_t *h, const hog_conv_t *c, bool unpacked, u
         if (!in_data(h, ref, n, offset ? 4 : 1)) {
             return E_WEIGHTS;
         }
-        const int8_t *w = hog_at(h, NULL, ref);
-        ref += n;
-        for (; n != 0 && !narrow; --n) {
-            if (*w++ == (offset ? 0 : INT8_MIN)) {
-                return E_BLOCK_WEIGHTS;
-            }
+        if (!narrow && has(hog_at(h, NULL, ref), n, offset ? 0 : INT8_MIN)) {
+            return E_BLOCK_WEIGHTS;
         }
+        ref += n;
     }
     return E_OK;
 }

@@ -163,7 +163,7 @@ static mp_obj_t call_invoker(mp_obj_t self_in, size_t n_args, size_t n_kw, const
     }
     for (; good && n_kw != 0; --n_kw, args += 2) {
         bool output = args[0] == MP_OBJ_NEW_QSTR(MP_QSTR_raw_out);
-        good = output || args[0] == MP_OBJ_NEW_QSTR(MP_QSTR_raw_in);
+        good = given[output] == mp_const_none && (output || args[0] == MP_OBJ_NEW_QSTR(MP_QSTR_raw_in));
         given[output] = args[1];
     }
     check(good ? NULL : "invoke() takes raw_in and raw_out");

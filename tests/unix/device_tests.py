@@ -257,6 +257,7 @@ def test_invoke_is_a_function_too():
     assert bytes(out) == expected
     raises((ValueError, TypeError), "", invoke, given, out, out)
     raises((ValueError, TypeError), "", lambda: invoke(given, out, raw_in=given))
+    raises((ValueError, TypeError), "", lambda: invoke(given, raw_in=given))
     raises((ValueError, TypeError), "", lambda: invoke(given, output=out))
     if m.engine == "native" and sys.implementation.name == "micropython":
         arena.extend(bytes(200000))  # which moves it

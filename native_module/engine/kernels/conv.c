@@ -59,52 +59,104 @@ HOG_HOT void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32
     }
 }
 
+// Scales the sum of a channel.
+static inline void finish(const hog_conv_t *op, const int32_t *params, uint32_t channel, uint32_t sum, int8_t *out) {
+    const int32_t *multiplier = params + op->out_c;
+    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
+    uint32_t i = op->scales > 1 ? channel : 0;
+    int32_t acc = hog_add((int32_t)sum, params[channel]);
+    out[channel] = hog_clamp_int8(hog_requantize(acc, multiplier[i], shift[i]), &op->clamp);
+}
+
 // The output channels of one pixel that read `patch`.
 static void scale_dots(const hog_conv_t *op, const int32_t *params, const int8_t *patch, const int8_t *w, size_t k,
     uint32_t channel, uint32_t channels, int8_t *out) {
-    const int32_t *multiplier = params + op->out_c;
-    const int8_t *shift = (const int8_t *)(multiplier + op->scales);
-    if (op->scales > 1) {
-        multiplier += channel;
-        shift += channel;
-    }
     bool offset = HOG_PAIRS <= 1 && hog_has_offset_weights(op); // otherwise hog_dense_pairs has done it
-    uint32_t total = 0;
+    uint32_t excess = 0; // of a sum with weights to which 128 is added
     for (size_t i = 0; offset && i < k; ++i) {
-        total += (uint32_t)patch[i];
+        excess += (uint32_t)(patch[i] * 128);
     }
-    out += channel;
-    for (uint32_t end = channel + channels; channel != end;) {
-        unsigned rows = 1;
-        uint32_t sums[HOG_DOT_ROWS], excess = 0; // of sums with weights to which something is added
-        if (offset && hog_is_narrow(op, params, channel)) {
-            sums[0] = hog_dot_narrow(patch, w, k);
-            excess = total * 8;
-            w += k / 2;
-        } else {
-            while (rows < HOG_DOT_ROWS && channel + rows != end && !(offset && hog_is_narrow(op, params, channel + rows))) {
-                ++rows;
-            }
-            (offset ? hog_dot_offset : hog_dot)(patch, w, k, rows, sums);
-            excess = offset ? total * 128 : 0;
-            w += rows * k;
-        }
+    while (channels != 0) {
+        unsigned rows = channels < HOG_DOT_ROWS ? channels : HOG_DOT_ROWS;
+        uint32_t sums[HOG_DOT_ROWS];
+        (offset ? hog_dot_offset : hog_dot)(patch, w, k, rows, sums);
+        w += rows * k;
+        channels -= rows;
         for (unsigned i = 0; i < rows; ++i) {
-            int32_t acc = hog_add((int32_t)(sums[i] - excess), params[channel++]);
-            *out++ = hog_clamp_int8(hog_requantize(acc, *multiplier, *shift), &op->clamp);
-            if (op->scales > 1) {
-                ++multiplier;
-                ++shift;
-            }
+            finish(op, params, channel++, sums[i] - excess, out);
         }
     }
 }
+
+#if HOG_PAIRS <= 1
+
+// Some rows of a dense layer, and the channels that they make.
+typedef struct {
+    const int8_t *row[HOG_DOT_ROWS];
+    uint32_t channel[HOG_DOT_ROWS];
+} rows_t;
+
+// `excess`: of the sums with what is added to each weight.
+static HOG_HOT void scale_rows(const hog_conv_t *op, const int32_t *params, const int8_t *x, size_t k, rows_t *r, unsigned rows,
+    bool narrow, uint32_t excess, int8_t *out) {
+    uint32_t sums[HOG_DOT_ROWS];
+    for (unsigned i = rows; i < HOG_DOT_ROWS; ++i) {
+        r->row[i] = r->row[0];
+    }
+    if (narrow) {
+        hog_dot_narrow(x, r->row, k, rows, sums);
+    } else {
+        hog_dot_rows(x, r->row, k, sums);
+    }
+    for (unsigned i = 0; i < rows; ++i) {
+        finish(op, params, r->channel[i], sums[i] - excess, out);
+    }
+}
+
+// The same for a dense layer of one row and two widths: rows of either when there are enough of them.
+static HOG_HOT void scale_dense(const hog_conv_t *op, const int32_t *params, const int8_t *x, const int8_t *w, size_t k,
+    int8_t *out) {
+    uint32_t total = 0;
+    for (size_t i = 0; i < k; ++i) {
+        total += (uint32_t)x[i];
+    }
+    rows_t wide, narrow;
+    unsigned wides = 0, narrows = 0;
+    for (uint32_t c = 0; c < op->out_c; ++c) {
+        if (hog_is_narrow(op, params, c)) {
+            narrow.row[narrows] = w;
+            narrow.channel[narrows++] = c;
+            w += k / 2;
+        } else {
+            wide.row[wides] = w;
+            wide.channel[wides++] = c;
+            w += k;
+        }
+        bool last = c + 1 == op->out_c;
+        if (wides == HOG_DOT_ROWS || (last && wides != 0)) {
+            scale_rows(op, params, x, k, &wide, wides, false, 128 * total, out);
+            wides = 0;
+        }
+        if (narrows == HOG_DOT_ROWS || (last && narrows != 0)) {
+            scale_rows(op, params, x, k, &narrow, narrows, true, 8 * total, out);
+            narrows = 0;
+        }
+    }
+}
+
+#endif
 
 static void pixel_int8(const hog_t *h, void *arena, const hog_conv_t *op, const void *image, int32_t y, int32_t x,
     void *out) {
     const int8_t *w = hog_at(h, arena, op->weights);
     uint32_t depth = op->in_c / op->groups, channels = op->out_c / op->groups;
     size_t k = (size_t)op->k_h * op->k_w * depth;
+    #if HOG_PAIRS <= 1
+    if (op->block == HOG_TWO_WIDTHS && hog_has_offset_weights(op)) {
+        scale_dense(op, hog_at(h, arena, op->params), image, w, k, out);
+        return;
+    }
+    #endif
     for (unsigned g = 0; g < op->groups; ++g, w += channels * k) {
         const int8_t *patch = (const int8_t *)image + g * depth;
         if (op->scratch == HOG_NONE) {

@@ -8,12 +8,13 @@
 // `offset`: w has 128 added, and of each four values the last two come first.
 #define WEIGHT(w, i) (offset ? (uint8_t)(w)[(i) ^ 2] : (w)[i])
 
-HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, const bool offset, uint32_t *sums) {
+HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w0, const int8_t *w1, const int8_t *w2, const int8_t *w3, size_t k,
+    const bool offset, uint32_t *sums) {
     // An index that counts up to 0 serves all pointers and is its own end test.
     ptrdiff_t i = -(ptrdiff_t)k;
     x += k;
-    const int8_t *w0 = w + k;
-    const int8_t *w1 = rows > 1 ? w0 + k : w0; // a row that is missing is another one twice
+    w0 += k;
+    w1 += k;
     uint32_t s0 = 0, s1 = 0;
     #if HOG_DOT_ROWS == 2
     do {
@@ -22,8 +23,8 @@ HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned row
         s1 += (uint32_t)(v * WEIGHT(w1, i));
     } while (++i != 0);
     #else
-    const int8_t *w2 = rows > 2 ? w1 + k : w0;
-    const int8_t *w3 = rows > 3 ? w2 + k : w0;
+    w2 += k;
+    w3 += k;
     uint32_t s2 = 0, s3 = 0;
     #if defined(__ARM_FEATURE_DSP)
     // Words may lie anywhere for Armv7E-M. 16 products in 25 instructions.
@@ -85,53 +86,88 @@ HOG_HOT_INLINE void dot(const int8_t *x, const int8_t *w, size_t k, unsigned row
     sums[2] = s2;
     sums[3] = s3;
     #endif
+    (void)w2;
+    (void)w3;
     sums[0] = s0;
     sums[1] = s1;
 }
 
+// Rows that follow each other; one that is missing is the first one again.
+HOG_HOT_INLINE void dots(const int8_t *x, const int8_t *w, size_t k, unsigned rows, const bool offset, uint32_t *sums) {
+    const int8_t *w1 = rows > 1 ? w + k : w;
+    const int8_t *w2 = rows > 2 ? w1 + k : w;
+    const int8_t *w3 = rows > 3 ? w2 + k : w;
+    dot(x, w, w1, w2, w3, k, offset, sums);
+}
+
 HOG_HOT void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums) {
-    dot(x, w, k, rows, false, sums);
+    dots(x, w, k, rows, false, sums);
 }
 
 HOG_HOT void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums) {
-    dot(x, w, k, rows, true, sums);
+    dots(x, w, k, rows, true, sums);
+}
+
+#if HOG_DOT_ROWS == 4
+
+HOG_HOT void hog_dot_rows(const int8_t *x, const int8_t *const *w, size_t k, uint32_t *sums) {
+    dot(x, w[0], w[1], w[2], w[3], k, true, sums);
 }
 
 // A word has the weights of values 2, 3, 6, 7, 0, 1, 4, 5, from its lowest bits on: one mask gives two that are two apart.
-HOG_HOT uint32_t hog_dot_narrow(const int8_t *x, const int8_t *w, size_t k) {
-    uint32_t sum = 0;
-    for (const int8_t *end = x + k; x != end; x += 8, w += 4) {
-        uint32_t eight;
-        memcpy(&eight, w, 4);
-        #if defined(__ARM_FEATURE_DSP)
-        const uint32_t mask = 0x000f000fu;
-        uint32_t a, b;
-        __asm__ (
-            "    ldr %[a], [%[x]]\n"
-            "    and %[b], %[mask], %[w]\n"
-            "    sxtb16 %[a], %[a]\n"
-            "    smladx %[sum], %[a], %[b], %[sum]\n"
-            "    ldr %[a], [%[x]]\n"
-            "    and %[b], %[mask], %[w], lsr #4\n"
-            "    sxtb16 %[a], %[a], ror #8\n"
-            "    smladx %[sum], %[a], %[b], %[sum]\n"
-            "    ldr %[a], [%[x], #4]\n"
-            "    and %[b], %[mask], %[w], lsr #8\n"
-            "    sxtb16 %[a], %[a]\n"
-            "    smladx %[sum], %[a], %[b], %[sum]\n"
-            "    ldr %[a], [%[x], #4]\n"
-            "    and %[b], %[mask], %[w], lsr #12\n"
-            "    sxtb16 %[a], %[a], ror #8\n"
-            "    smladx %[sum], %[a], %[b], %[sum]\n"
-            : [sum] "+&r" (sum), [a] "=&r" (a), [b] "=&r" (b)
-            : [x] "r" (x), [w] "r" (eight), [mask] "r" (mask)
-            : "memory");
-        #else
-        sum += (uint32_t)(x[2] * (int32_t)(eight & 15) + x[3] * (int32_t)(eight >> 4 & 15));
-        sum += (uint32_t)(x[6] * (int32_t)(eight >> 8 & 15) + x[7] * (int32_t)(eight >> 12 & 15));
-        sum += (uint32_t)(x[0] * (int32_t)(eight >> 16 & 15) + x[1] * (int32_t)(eight >> 20 & 15));
-        sum += (uint32_t)(x[4] * (int32_t)(eight >> 24 & 15) + x[5] * (int32_t)(eight >> 28));
-        #endif
+// Two rows; 16 products in 26 instructions of Armv7E-M.
+static HOG_HOT void dot_narrow(const int8_t *x, const int8_t *w0, const int8_t *w1, size_t k, uint32_t *sums) {
+    uint32_t s0 = 0, s1 = 0;
+    #if defined(__ARM_FEATURE_DSP)
+    uint32_t a, b, p, q, four;
+    __asm__ (
+        ".macro EIGHTH lane, shift\n"
+        "    sxtb16 %[a], %[four], ror #\\lane\n"
+        "    and %[b], %[mask], %[p], lsr #\\shift\n"
+        "    smladx %[s0], %[a], %[b], %[s0]\n"
+        "    and %[b], %[mask], %[q], lsr #\\shift\n"
+        "    smladx %[s1], %[a], %[b], %[s1]\n"
+        ".endm\n"
+        "1:  ldr %[p], [%[w0]], #4\n"
+        "    ldr %[q], [%[w1]], #4\n"
+        "    ldr %[four], [%[x]], #4\n"
+        "    sxtb16 %[a], %[four]\n"
+        "    and %[b], %[mask], %[p]\n"
+        "    smladx %[s0], %[a], %[b], %[s0]\n"
+        "    and %[b], %[mask], %[q]\n"
+        "    smladx %[s1], %[a], %[b], %[s1]\n"
+        "    EIGHTH 8, 4\n"
+        "    ldr %[four], [%[x]], #4\n"
+        "    EIGHTH 0, 8\n"
+        "    EIGHTH 8, 12\n"
+        "    cmp %[x], %[end]\n"
+        "    bne 1b\n"
+        ".purgem EIGHTH\n"
+        : [x] "+&r" (x), [w0] "+&r" (w0), [w1] "+&r" (w1), [s0] "+&r" (s0), [s1] "+&r" (s1), [a] "=&r" (a), [b] "=&r" (b),
+        [p] "=&r" (p), [q] "=&r" (q), [four] "=&r" (four)
+        : [end] "r" (x + k), [mask] "r" (0x000f000f)
+        : "cc", "memory");
+    #else
+    for (const int8_t *end = x + k; x != end; x += 8, w0 += 4, w1 += 4) {
+        uint32_t p, q;
+        memcpy(&p, w0, 4);
+        memcpy(&q, w1, 4);
+        #pragma GCC unroll 8
+        for (unsigned i = 0; i < 8; ++i) {
+            int32_t v = x[(i & 1) | (~i & 4) >> 1 | (i & 2) << 1];
+            s0 += (uint32_t)(v * (int32_t)(p >> 4 * i & 15));
+            s1 += (uint32_t)(v * (int32_t)(q >> 4 * i & 15));
+        }
     }
-    return sum;
+    #endif
+    sums[0] = s0;
+    sums[1] = s1;
 }
+
+void hog_dot_narrow(const int8_t *x, const int8_t *const *w, size_t k, unsigned rows, uint32_t *sums) {
+    for (unsigned i = 0; i < rows; i += 2) {
+        dot_narrow(x, w[i], w[i + 1], k, sums + i);
+    }
+}
+
+#endif

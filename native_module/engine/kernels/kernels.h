@@ -90,10 +90,12 @@ int32_t hog_inverse_sqrt(int32_t x, int *shift); // 1 ÷ √x as a multiplier an
 #define HOG_DOT_ROWS (4)
 #endif
 void hog_dot(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
-// The same for weights stored as those of a dense layer of one row are; the sums are those of weights with 128 added.
+// The same for weights that are stored as those of a dense layer of one row; the sums are those of weights with 128 added.
 void hog_dot_offset(const int8_t *x, const int8_t *w, size_t k, unsigned rows, uint32_t *sums);
-// Of one row of 4 bits each, to which 8 has been added; w is word-aligned, k a multiple of 8.
-uint32_t hog_dot_narrow(const int8_t *x, const int8_t *w, size_t k);
+// Of HOG_DOT_ROWS such rows, wherever they are.
+void hog_dot_rows(const int8_t *x, const int8_t *const *w, size_t k, uint32_t *sums);
+// Of the first `rows` such rows, with 4 bits a weight; with 8 added.
+void hog_dot_narrow(const int8_t *x, const int8_t *const *w, size_t k, unsigned rows, uint32_t *sums);
 
 int32_t hog_round(float x);     // half away from zero; INT32_MIN where an int32 cannot hold it
 float hog_exp(float x);
