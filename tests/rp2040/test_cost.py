@@ -4,6 +4,7 @@
 
 from pathlib import Path
 
+import device_models
 import pytest
 
 from hognose_tools import cost
@@ -23,3 +24,8 @@ def test_networks_that_nothing_was_fitted_to(models: Path, name: str) -> None:
     predicted = cost.forecast(disassemble(hog), "pico")["cycles"]
     measured = bench(hog, "rp2040")["cycles"]
     assert abs(predicted / measured - 1) < 0.1, (predicted, measured)
+
+
+def test_a_model_that_keeps_state_costs_the_same_each_time() -> None:
+    """As many cycles from the same state: bench() compares two runs."""
+    assert bench(compile_tflite(device_models.stream()).hog, "rp2040")["cycles"] > 0
