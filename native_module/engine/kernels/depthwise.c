@@ -6,37 +6,39 @@
 
 // The taps of one output pixel. Strides are in elements.
 typedef struct {
-    uint32_t rows, columns;     // taps inside the image
-    size_t in_row, in_column;   // strides of the input
-    size_t w_row, w_column;     // strides of the weights, which are [k_h, k_w, out_c]
-    size_t w_first;             // offset of the first tap's weights
+    uint32_t rows, columns;         // taps inside the image
+    size_t in_row, in_column;       // strides of the input: behind a row's last tap to the next row, from tap to tap
+    size_t w_row, w_column;         // strides of the weights, which are [k_h, k_w, out_c]
+    size_t w_first;                 // offset of the first tap's weights
+    uint32_t copies;                // output channels of an input channel
 } taps_t;
 
-static uint32_t sum_int8(const taps_t *t, const int8_t *x, const int8_t *w) {
+// A function of its own, so that its loop has the registers.
+static __attribute__((noinline)) uint32_t sum_int8(const taps_t *t, const int8_t *x, const int8_t *w) {
     uint32_t sum = 0;
-    for (uint32_t ky = t->rows; ky != 0; --ky, x += t->in_row, w += t->w_row) {
-        const int8_t *xp = x, *wp = w;
-        for (uint32_t kx = t->columns; kx != 0; --kx, xp += t->in_column, wp += t->w_column) {
-            sum += (uint32_t)(*xp * *wp);
-        }
+    for (uint32_t ky = t->rows; ky != 0; --ky) {
+        uint32_t kx = t->columns;
+        do {
+            sum += (uint32_t)(*x * *w);
+            x += t->in_column;
+            w += t->w_column;
+        } while (--kx != 0);
+        x += t->in_row;
+        w += t->w_row;
     }
     return sum;
 }
 
 // The weights of taps outside the image, which the bias has counted as if they met the zero point.
 static uint32_t outside_int8(const hog_conv_t *op, const taps_t *t, const int8_t *w) {
-    uint32_t sum = 0;
-    for (size_t i = (size_t)op->k_h * op->k_w, at = 0; i != 0; --i, at += op->out_c) {
-        sum += (uint32_t)(int32_t)w[at];
-    }
-    w += t->w_first;
-    for (uint32_t ky = t->rows; ky != 0; --ky, w += t->w_row) {
-        const int8_t *wp = w;
-        for (uint32_t kx = t->columns; kx != 0; --kx, wp += t->w_column) {
-            sum -= (uint32_t)(int32_t)*wp;
-        }
-    }
-    return sum;
+    const int8_t one = 1;
+    taps_t ones = *t;
+    ones.in_row = ones.in_column = 0;
+    uint32_t inside = sum_int8(&ones, &one, w + t->w_first);
+    ones.rows = op->k_h;
+    ones.columns = op->k_w;
+    ones.w_row = 0;
+    return sum_int8(&ones, &one, w) - inside;
 }
 
 static void pixel_int8(const hog_conv_t *op, const taps_t *t, const int32_t *params, const int8_t *w,
@@ -46,7 +48,7 @@ static void pixel_int8(const hog_conv_t *op, const taps_t *t, const int32_t *par
     unsigned step = op->scales > 1;
     // Where the zero point is 0 the border needs no care.
     bool border = op->clamp.i.in_zp != 0 && t->rows * t->columns != (uint32_t)op->k_h * op->k_w;
-    uint32_t copies = op->out_c / op->in_c, left = copies;
+    uint32_t left = t->copies;
     for (uint32_t c = 0; c < op->out_c; ++c) {
         uint32_t acc = (uint32_t)params[c] + sum_int8(t, in, w + t->w_first + c);
         if (border) {
@@ -56,7 +58,7 @@ static void pixel_int8(const hog_conv_t *op, const taps_t *t, const int32_t *par
         multiplier += step;
         shift += step;
         if (--left == 0) {
-            left = copies;
+            left = t->copies;
             ++in;
         }
     }
@@ -64,14 +66,17 @@ static void pixel_int8(const hog_conv_t *op, const taps_t *t, const int32_t *par
 
 static void pixel_float(const hog_conv_t *op, const taps_t *t, const float *bias, const float *w, const float *in,
     float *out) {
-    uint32_t copies = op->out_c / op->in_c;
     for (uint32_t c = 0; c < op->out_c; ++c) {
-        const float *x = in + c / copies, *wc = w + t->w_first + c;
+        const float *x = in + c / t->copies, *wc = w + t->w_first + c;
         float total = 0;
-        for (uint32_t ky = 0; ky < t->rows; ++ky, x += t->in_row, wc += t->w_row) {
-            for (uint32_t kx = 0; kx < t->columns; ++kx) {
-                total += x[kx * t->in_column] * wc[kx * t->w_column];
+        for (uint32_t ky = t->rows; ky != 0; --ky) {
+            for (uint32_t kx = t->columns; kx != 0; --kx) {
+                total += *x * *wc;
+                x += t->in_column;
+                wc += t->w_column;
             }
+            x += t->in_row;
+            wc += t->w_row;
         }
         out[c] = hog_clamp_float(total + bias[c], op->clamp.f.min, op->clamp.f.max);
     }
@@ -90,10 +95,9 @@ void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
     const uint8_t *in = hog_at(h, arena, op->in);
     uint8_t *out = hog_at(h, arena, op->out);
     taps_t t;
+    t.copies = op->out_c / op->in_c;
     t.in_column = (size_t)op->dilation_w * op->in_c;
-    t.in_row = (size_t)op->dilation_h * op->in_w * op->in_c;
     t.w_column = op->out_c;
-    t.w_row = (size_t)op->k_w * op->out_c;
     for (unsigned b = 0; b < op->batch; ++b, in += size * op->in_h * op->in_w * op->in_c) {
         int32_t y = -(int32_t)op->pad_h;
         for (unsigned oh = 0; oh < op->out_h; ++oh, y += op->stride_h) {
@@ -101,16 +105,16 @@ void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
             int32_t x = -(int32_t)op->pad_w;
             for (unsigned ow = 0; ow < op->out_w; ++ow, x += op->stride_w, out += size * op->out_c) {
                 hog_span_t columns = hog_span(x, op->k_w, op->dilation_w, op->in_w);
-                t.rows = (uint32_t)rows.n;
+                t.rows = columns.n == 0 ? 0 : (uint32_t)rows.n;
                 t.columns = (uint32_t)columns.n;
+                t.in_row = ((size_t)op->dilation_h * op->in_w - t.columns * op->dilation_w) * op->in_c;
+                t.w_row = ((size_t)op->k_w - t.columns) * op->out_c;
                 size_t first = 0;
                 t.w_first = 0;
-                if (rows.n != 0 && columns.n != 0) {
+                if (t.rows != 0) {
                     first = (size_t)(y + rows.first * op->dilation_h) * op->in_w;
                     first = (first + (size_t)(x + columns.first * op->dilation_w)) * op->in_c;
                     t.w_first = ((size_t)rows.first * op->k_w + (size_t)columns.first) * op->out_c;
-                } else {
-                    t.rows = 0;
                 }
                 if (int8) {
                     pixel_int8(op, &t, params, w, (const int8_t *)in + first, (int8_t *)out);
