@@ -240,6 +240,9 @@ def emit_conv(
     `whole`: what the layer makes a part of."""
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and w is not None
+    if columns.size == columns.k == 1 and columns.inside:  # one column lies as one row, which is quicker
+        rows, columns = columns, rows
+        weights = weights.swapaxes(1, 2) if isinstance(weights, np.ndarray) else weights
     computed = not isinstance(weights, np.ndarray)
     int4 = w.int4 and not computed and -8 <= weights.min() <= weights.max() <= 7
     in_place = _patch_in_place(rows, columns, groups)
@@ -247,8 +250,10 @@ def emit_conv(
     bounds = clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0)
     plain = kind == "b" and weights.min() > -128
     plain = plain and all(m == 0 or shift < 0 for m, shift in scales(op, x, w, out_c))
-    dense = one_pixel and plain and weights[0].size % 8 == 0
-    int4 = int4 and not dense  # which has a way of its own
+    dense = one_pixel and plain and isinstance(low.place(x), View)
+    if dense:
+        int4 = False  # which has a way of its own
+        weights, rows, columns, in_c = _eights(low, x, weights)
     if one_pixel and (int4 or kind == "b") and out_c > (part := _part(weights, int4)):
         for first in range(0, out_c, part):
             some = slice(first, min(first + part, out_c))
@@ -345,6 +350,17 @@ def _channels(low: Lowered, op: Operator, some: slice) -> Operator:
     piece = replace(y, index=low.new_index(), shape=(some.stop - some.start,))
     low.places[piece.index] = View(place.buffer, place.offset + some.start)
     return Operator(op.index, op.kind, op.version, [x, w, b], [piece], op.options)
+
+
+def _eights(low: Lowered, x: Tensor, weights: np.ndarray) -> tuple[np.ndarray, Window, Window, int]:
+    """The layer of one pixel as one of a multiple of 8 inputs: 0 times whatever lies behind the last one."""
+    flat = weights.reshape(len(weights), 1, 1, -1)
+    depth = -(-flat.shape[3] // 8) * 8
+    place = low.place(x)
+    assert isinstance(place, View)
+    place.buffer.size = max(place.buffer.size, place.offset + depth)
+    one = Window(1, 1, 1, 1, 1, 0)
+    return np.pad(flat, ((0, 0), (0, 0), (0, 0), (0, depth - flat.shape[3]))), one, one, depth
 
 
 def _nibbles(weights: np.ndarray) -> np.ndarray:
