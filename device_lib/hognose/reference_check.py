@@ -385,7 +385,7 @@ class CheckedFile:
         """Input and output of a loop nest that reduces; sizes are those of an element."""
         in_, out, keep = op[2:5]
         kept, every = places(loops[:keep]), places(loops)
-        if every == 0:
+        if every == 0 or keep == len(loops):
             raise ValueError("a size is 0")
         if not self._in_arena(out, kept * out_size, min(4, out_size)):
             raise ValueError("output misplaced")

@@ -583,7 +583,7 @@ static error_t check_reduce(const hog_t *h, const hog_reduce_t *op) {
     }
     #endif
     uint32_t kept = times(places(op->loop, op->keep), out_size), all = times(places(op->loop, loops), size);
-    if (all == 0) {
+    if (all == 0 || op->reduce == 0) {
         return E_ZERO;
     }
     if (!in_arena(h, op->out, kept, ALIGNMENT(out_size))) {

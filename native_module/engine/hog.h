@@ -247,7 +247,7 @@ enum {
 typedef struct {
     hog_op_t op;
     uint32_t in, out;
-    uint8_t keep, reduce; // loops; together 1 ... HOG_MAX_LOOPS
+    uint8_t keep, reduce; // loops; of the latter at least 1, together at most HOG_MAX_LOOPS
     uint8_t function;   // REDUCE: HOG_D_SUM ...; else 0
     uint8_t left_shift; // REDUCE, SUM of int8 and int16: of the sum, before it is scaled; else 0
     hog_clamp_t clamp;

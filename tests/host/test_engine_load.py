@@ -259,6 +259,7 @@ REFUSED = [
     ("add", {"loops": 7}, "too many loops"),
     ("add", {"loops": 1}, "the record's length is wrong"),
     ("mean", {"keep": 200, "reduce": 100}, "too many loops"),
+    ("mean", {"keep": 2, "reduce": 0}, "a size is 0"),
     ("mean", {"out": 100}, "overlap"),
     ("mean", {"in": ARENA - 199}, "input misplaced"),
     ("mean", {"in": IN_DATA}, "input misplaced"),

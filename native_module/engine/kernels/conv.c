@@ -6,56 +6,42 @@
 #include "pairs.h"
 
 // Short runs do not pay for a call.
-static inline int8_t *fill(int8_t *to, int8_t value, uint32_t n) {
-    if (n > 32) {
-        memset(to, value, n);
-        return to + n;
+HOG_HOT void hog_copy_runs(int8_t *to, size_t to_step, const int8_t *from, size_t from_step, size_t n, size_t runs) {
+    for (; runs != 0; --runs) {
+        if (n > 32) {
+            memcpy(to, from, n);
+        } else {
+            for (size_t i = 0; i < n; ++i) {
+                to[i] = from[i];
+            }
+        }
+        to += to_step;
+        from += from_step;
     }
-    for (; n != 0; --n) {
-        *to++ = value;
-    }
-    return to;
-}
-
-static inline int8_t *copy(int8_t *to, const int8_t *from, uint32_t n) {
-    if (n > 32) {
-        memcpy(to, from, n);
-        return to + n;
-    }
-    for (; n != 0; --n) {
-        *to++ = *from++;
-    }
-    return to;
 }
 
 // A row of the window is one run where it is contiguous.
-HOG_HOT void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch) {
-    bool whole = depth == op->in_c && op->dilation_w == 1;
-    int8_t outside = (int8_t)op->clamp.i.in_zp;
-    size_t row = (size_t)op->in_w * op->in_c;
+void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch) {
+    hog_span_t rows = hog_span(y, op->k_h, op->dilation_h, op->in_h);
     hog_span_t columns = hog_span(x, op->k_w, op->dilation_w, op->in_w);
-    if (columns.n == 0) {
-        columns.first = op->k_w;
-    }
-    uint32_t before = (uint32_t)columns.first * depth, inside = (uint32_t)columns.n * depth;
-    uint32_t all = op->k_w * depth, behind = all - before - inside;
+    size_t row = (size_t)op->k_w * depth, in_row = (size_t)op->dilation_h * op->in_w * op->in_c;
     size_t step = (size_t)op->dilation_w * op->in_c;
-    in += (ptrdiff_t)y * (ptrdiff_t)row + (ptrdiff_t)(x + columns.first * op->dilation_w) * (ptrdiff_t)op->in_c;
-    for (unsigned ky = op->k_h; ky != 0; --ky, y += op->dilation_h, in += op->dilation_h * row) {
-        if (y < 0 || y >= op->in_h) {
-            patch = fill(patch, outside, all);
-            continue;
-        }
-        patch = fill(patch, outside, before);
-        if (whole) {
-            patch = copy(patch, in, inside);
-        } else {
-            const int8_t *from = in;
-            for (int32_t i = columns.n; i != 0; --i, from += step) {
-                patch = copy(patch, from, depth);
-            }
-        }
-        patch = fill(patch, outside, behind);
+    uint32_t inside = (uint32_t)rows.n * (uint32_t)columns.n;
+    if (inside != (uint32_t)op->k_h * op->k_w) {
+        memset(patch, op->clamp.i.in_zp, op->k_h * row);
+    }
+    if (inside == 0) {
+        return;
+    }
+    in += (size_t)(y + rows.first * op->dilation_h) * op->in_w * op->in_c;
+    in += (size_t)(x + columns.first * op->dilation_w) * op->in_c;
+    patch += rows.first * row + columns.first * depth;
+    if (step == depth) {
+        hog_copy_runs(patch, row, in, in_row, columns.n * depth, rows.n);
+        return;
+    }
+    for (; rows.n != 0; --rows.n, patch += row, in += in_row) {
+        hog_copy_runs(patch, depth, in, step, depth, columns.n);
     }
 }
 

@@ -167,6 +167,9 @@ static inline bool hog_is_narrow(const hog_conv_t *op, const int32_t *params, ui
     return op->block == HOG_TWO_WIDTHS && (bits[c / 8] >> c % 8 & 1);
 }
 
+// Copies runs of n bytes, which lie `to_step` and `from_step` bytes apart.
+void hog_copy_runs(int8_t *to, size_t to_step, const int8_t *from, size_t from_step, size_t n, size_t runs);
+
 // Copies the window whose first tap is at (y, x) out of one image, `depth` channels from `in` on;
 // what lies outside the image is the zero point.
 void hog_gather(const hog_conv_t *op, const int8_t *in, int32_t y, int32_t x, uint32_t depth, int8_t *patch);

@@ -43,25 +43,36 @@ void hog_mean(const hog_t *h, void *arena, const hog_reduce_t *op) {
     int8_t *out = hog_at(h, arena, op->out);
     float *out_float = (float *)(void *)out;
     const hog_loop_t *reduced = op->loop + op->keep;
-    int32_t count = 1;
-    for (unsigned i = 0; i < op->reduce; ++i) {
-        count *= (int32_t)reduced[i].n;
+    const hog_loop_t *inner = reduced + op->reduce - 1;
+    uint32_t count = 1;
+    for (const hog_loop_t *loop = reduced; loop <= inner; ++loop) {
+        count *= loop->n;
     }
     hog_walk_t kept = {{0}, 0, 0};
     do {
         hog_walk_t walk = {{0}, kept.a, 0};
         if (!hog_is_float(op->op.type)) {
-            uint32_t sum = (uint32_t)count * (uint32_t)-(int32_t)op->clamp.i.in_zp;
+            uint32_t sum = count * (uint32_t)-(int32_t)op->clamp.i.in_zp;
             do {
-                sum += (uint32_t)(int32_t)in[walk.a];
-            } while (hog_walk(&walk, reduced, op->reduce));
+                const int8_t *x = in + walk.a;
+                uint32_t i = inner->n;
+                do {
+                    sum += (uint32_t)(int32_t)*x;
+                    x += inner->a;
+                } while (--i != 0);
+            } while (hog_walk(&walk, reduced, op->reduce - 1u));
             *out++ = hog_clamp_int8(hog_requantize((int32_t)sum, op->multiplier, (int)op->shift), &op->clamp);
         } else {
             float sum = 0;
             do {
-                sum += in_float[walk.a];
-            } while (hog_walk(&walk, reduced, op->reduce));
-            *out_float++ = sum / (float)count;
+                const float *x = in_float + walk.a;
+                uint32_t i = inner->n;
+                do {
+                    sum += *x;
+                    x += inner->a;
+                } while (--i != 0);
+            } while (hog_walk(&walk, reduced, op->reduce - 1u));
+            *out_float++ = sum / (float)(int32_t)count;
         }
     } while (hog_walk(&kept, op->loop, op->keep));
 }

@@ -297,13 +297,15 @@ static void find_inside(uint32_t size, uint32_t out, uint32_t taps, uint32_t dil
 static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth, hog_dots_t *d, int8_t *out) {
     bool any = op->clamp.i.min != op->clamp.i.out_zp;
     uint32_t run = op->k_w * depth, row = (uint32_t)op->in_w * op->in_c;
-    // Patches that can be read in place.
+    // Patches whose rows are whole, and whether they can be read in place.
     uint32_t top = 0, bottom = 0, left = 0, right = 0;
     d->run_quads = 0;
-    if (((run | row | op->in_c | (uintptr_t)image) & 3) == 0 && depth == op->in_c && op->dilation_w == 1) {
+    if (depth == op->in_c && op->dilation_w == 1) {
         find_inside(op->in_h, op->out_h, op->k_h, op->dilation_h, op->stride_h, op->pad_h, &top, &bottom);
-        d->run_quads = run / 4;
         find_inside(op->in_w, op->out_w, op->k_w, 1, op->stride_w, op->pad_w, &left, &right);
+        if (((row | op->in_c | (uintptr_t)image) & 3) == 0) {
+            d->run_quads = run / 4;
+        }
     }
     d->run_step = op->dilation_h * row;
     d->in_step = (uint32_t)op->stride_w * op->in_c;
@@ -321,15 +323,24 @@ static void conv_block(const hog_conv_t *op, const int8_t *image, uint32_t depth
         for (uint32_t ow = 0; ow < columns; ow += d->pixels) {
             d->pixels = 1;
             d->runs = 0;
-            if (top <= oh && oh < bottom && left <= ow && ow < right) {
-                d->pixels = right - ow;
-                d->runs = op->k_h;
+            bool inside = top <= oh && oh < bottom && left <= ow && ow < right;
+            if (inside) {
                 d->in = image + (size_t)y * row + (size_t)x * op->in_c;
-            } else if (d->run_quads != 0 && (op->in_c & 3) == 0) {
-                expand_border(op, image, y, x, (uint32_t *)d->x);
+            }
+            if (d->run_quads != 0) {
+                if (inside) {
+                    d->pixels = right - ow;
+                    d->runs = op->k_h;
+                } else {
+                    expand_border(op, image, y, x, (uint32_t *)d->x);
+                }
             } else {
                 bytes[quads - 1] = 0;
-                hog_gather(op, image, y, x, depth, (int8_t *)bytes);
+                if (inside) {
+                    hog_copy_runs((int8_t *)bytes, run, d->in, d->run_step, run, op->k_h);
+                } else {
+                    hog_gather(op, image, y, x, depth, (int8_t *)bytes);
+                }
                 hog_expand((const int8_t *)bytes, quads, (uint32_t *)d->x);
             }
             d->out = out;
