@@ -56,6 +56,28 @@ class _Network:
             b.op("CONV_2D", [x, weights, bias], y, version=3, **options)
         return y
 
+    def mean(self, x: Tensor, keep_dims: bool) -> Tensor:
+        """Of each channel: [1, channels] or [1, 1, 1, channels]."""
+        b, channels = self.b, x.shape[3]
+        shape = (1, 1, 1, channels) if keep_dims else (1, channels)
+        y = b.tensor(shape, "int8", scale=0.03, zero_point=int(self.rng.integers(-128, 128)))
+        b.op("MEAN", [x, b.const(np.array([1, 2], np.int32))], y, version=2, keep_dims=keep_dims)
+        return y
+
+    def dense(self, x: Tensor, channels: int) -> Tensor:
+        """Of a vector, which `x` is made first."""
+        rng, b, n = self.rng, self.b, int(np.prod(x.shape))
+        if len(x.shape) != 2:
+            flat = b.tensor((1, n), "int8", x.scale, x.zero_point)
+            b.op("RESHAPE", [x, b.const(np.array([1, n], np.int32))], flat, new_shape=[1, n])
+            x = flat
+        w = rng.integers(-127, 128, (channels, n)).astype(np.int8)
+        w[:, self._zeros(n)] = 0
+        y = self._tensor((1, channels), False)
+        bias = b.const(rng.integers(-3000, 3000, channels).astype(np.int32), scale=0.0001)
+        b.op("FULLY_CONNECTED", [x, b.const(w, scale=0.002), bias], y, version=4, activation="NONE")
+        return y
+
     def pool(self, x: Tensor, name: str) -> Tensor:
         y = self.b.tensor((1, *(n // 2 for n in x.shape[1:3]), x.shape[3]), "int8", x.scale, x.zero_point)
         strides = {"stride_h": 2, "stride_w": 2, "filter_height": 2, "filter_width": 2}
@@ -73,20 +95,40 @@ def test_random_networks(engine: str) -> None:
     def compare(seed, styles):
         nonlocal removed
         n = _Network(seed, 0.6)
-        size, channels = int(n.rng.integers(6, 9)), [int(c) for c in n.rng.integers(1, 20, 3)]
+        size, channels = int(n.rng.integers(7, 10)), [int(c) for c in n.rng.integers(1, 20, 3)]
         x = y = n.b.tensor((1, size, size, 3), "int8", scale=0.05, zero_point=int(n.rng.integers(-128, 128)))
-        y = n.conv(y, channels[0], 3, *styles[0])
-        y = n.conv(y, channels[0], 3, *styles[1], depthwise=True)
+        if n.rng.random() < 0.7:
+            y = n.conv(y, channels[0], 3, *styles[0])
+        y = n.conv(y, y.shape[3], 3, *styles[1], depthwise=True)
         y = n.conv(y, channels[1], int(n.rng.choice([1, 1, 2])), *styles[2])
         if n.rng.random() < 0.5:
             y = n.pool(y, str(n.rng.choice(["AVERAGE_POOL_2D", "MAX_POOL_2D"])))
         y = n.conv(y, channels[2], 1, *styles[3])
+        if n.rng.random() < 0.7:
+            y = n.mean(y, bool(n.rng.random() < 0.5)) if n.rng.random() < 0.8 else y
+            y = n.dense(n.dense(y, int(n.rng.integers(1, 12))), 3)
         tflite = n.b.build([x], [y])
         removed += compile_tflite(tflite).removed
         check(Case(tflite, [n.rng.integers(-128, 128, x.shape).astype(np.int8)]), engine)
 
     compare()
     assert removed
+
+
+@pytest.mark.parametrize("keep_dims", [False, True])
+def test_up_to_the_classes(keep_dims: bool) -> None:
+    """A last convolution's dead channels are gone from the mean and from the dense layer, too."""
+    n = _Network(1, 0)
+    x = n.b.tensor((1, 4, 4, 8), "int8", scale=0.05)
+    n.dead = 1
+    y = n.conv(x, 16, 1, True, True)  # all of it is dead, and four channels are kept
+    n.dead = 0
+    y = n.dense(n.mean(y, keep_dims), 2)
+    tflite = n.b.build([x], [y])
+    compiled = compile_tflite(tflite)
+    assert compiled.removed == 12 * (3 if keep_dims else 2)
+    assert compiled.macs == 4 * 4 * 4 * 8 + 2 * 8  # a dense layer reads a multiple of 8
+    check(Case(tflite, [n.rng.integers(-128, 128, x.shape).astype(np.int8)]), "native")
 
 
 def test_what_is_left() -> None:

@@ -40,15 +40,17 @@ def mean(low: Lowered, op: Operator) -> None:
         **clamp(op, kind, None, x.zero_point if kind in "bh" else 0),
     }
     if kind in "bh":
-        multiplier, shift = fx.quantize_multiplier(float(x.scale) / float(y.scale))
-        # The division by the count goes into the multiplier (TFLite's QuantizedMeanOrSum).
-        bits = min(count.bit_length() - 1, 32, 31 + shift)
-        if op.kind == "SUM":
-            bits, count = 0, 1
-        fields |= {"multiplier": (multiplier << bits) // count, "shift": shift - bits}
+        fields["multiplier"], fields["shift"] = mean_scale(x, y, 1 if op.kind == "SUM" else count)
     if kind == "b" or (kind == "f" and op.kind == "MEAN"):
         return low.emit("MEAN", op, fields, keep + reduce, kind=kind)
     return low.emit("REDUCE", op, {**fields, "function": function("REDUCE", "SUM")}, keep + reduce, kind=kind)
+
+
+def mean_scale(x: Tensor, y: Tensor, count: int) -> tuple[int, int]:
+    """Multiplier and shift of a sum, with the division by the count (TFLite's QuantizedMeanOrSum)."""
+    multiplier, shift = fx.quantize_multiplier(float(x.scale) / float(y.scale))
+    bits = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << bits) // count, shift - bits
 
 
 def _axes(op: Operator) -> tuple[Tensor, Tensor, list[Loop], list[Loop], int]:
