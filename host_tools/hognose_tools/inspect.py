@@ -126,9 +126,10 @@ def _table(facts: dict[str, Any]) -> str:
     )
     for layer in facts["layers"]:
         shape = "x".join(map(str, layer["output_shape"]))
+        place = "-" if layer["output"] is None else f"{layer['output']:,}"
         lines.append(
             f"{layer['index']:3} {layer.get('operator', layer['name']):18}{shape:18}{layer['type']:>8}"
-            f"{layer['macs']:12,}{layer['weights']:9,}{layer['output']:9,}"
+            f"{layer['macs']:12,}{layer['weights']:9,}{place:>9}"
             + (" in place" if layer.get("in_place") else " " * 9 if "cycles" in layer else "")
             + _cycles(layer)
         )

@@ -20,6 +20,7 @@ from .oracle import Oracle
 from .samples import NUMPY
 
 Values = dict[int, np.ndarray]
+_CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # what they make lies where other values lay or will lie
 _OUTPUTS = 32  # of one run in TFLM: all tensors at once would need an arena for all of them
 
 
@@ -27,7 +28,8 @@ def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
     """Of each tensor that is whole in the arena after some record. `inputs`: raw, each [samples, *shape]."""
     whole = _completed(compiled)
     steps = compiled.lowered.steps
-    places = [_extent(compiled, s.tensor) if i in whole else (0, 0) for i, s in enumerate(steps)]
+    extents = [_extent(compiled, s.tensor) if i in whole else (0, 0) for i, s in enumerate(steps)]
+    places = [(*extent, end) for extent, end in zip(extents, _ends(steps), strict=True)]
     found = board.run_layers(compiled.hog, inputs, engine, on, places)
     return {steps[i].tensor.index: _elements(found[i], steps[i].tensor) for i in whole}
 
@@ -86,19 +88,32 @@ def views(compiled: Compiled, values: Values) -> Values:
     graph = compiled.graph
     tensors = {t.index: t for op in graph.operators for t in (*op.inputs, *op.outputs) if t}
     tensors |= {t.index: t for t in (*graph.inputs, *graph.outputs)}  # which no operator may use
+    changing = {t.index for op in graph.operators if op.kind in _CHANGING for t in op.outputs}
     known = {_where(compiled, tensors[i]): v for i, v in values.items() if _in_arena(compiled, tensors[i])}
     return {
         i: known[_where(compiled, t)].reshape(-1, *t.shape)
         for i, t in tensors.items()
-        if i not in values and _in_arena(compiled, t) and _where(compiled, t) in known
+        if i not in values and i not in changing and _in_arena(compiled, t) and _where(compiled, t) in known
     }
 
 
 def _completed(compiled: Compiled) -> list[int]:
-    """The steps of a run that complete a tensor which then lies in the arena."""
+    """The steps of a run that complete a tensor of the model which then lies in the arena."""
     low = compiled.lowered
-    last = {s.tensor.index: i for i, s in enumerate(low.steps) if i >= low.initial}
+    last = {s.tensor.index: i for i, s in enumerate(low.steps) if i >= low.initial and s.tensor.index >= 0}
     return sorted(i for i in last.values() if _in_arena(compiled, low.steps[i].tensor))
+
+
+def _ends(steps: list[Step]) -> list[int]:
+    """Of each step, where the run may stop behind it: where no jump leads over, forward or back."""
+    ends = list(range(1, len(steps) + 1))
+    for i, step in enumerate(steps):
+        if step.name == "JUMP":
+            first, last = sorted((i, step.fields["target"].at))
+            ends[first : i + 1] = [max(last, i + 1)] * (i + 1 - first)
+    for i in reversed(range(len(steps))):
+        ends[i] = max(ends[i : ends[i]])
+    return ends
 
 
 def _is_first(compiled: Compiled, i: int) -> bool:

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from . import board, files, layers, samples
-from .compiler import Compiled, carry_tflite, compile_tflite, signature
+from .compiler import Compiled, any_batch, carry_tflite, compile_tflite, signature
 from .compiler.disassemble import disassemble
 from .errors import UserError
-from .oracle import Oracle
+from .oracle import Oracle, OracleError
 from .pack import add_signature_argument
 from .progress import bar
 
-# float32 is the same operations in the same order, but for exp and what is made of it.
-RELATIVE = 1e-6
+# float32 is the same operations in the same order, but for exp and what is made of it. This part of a value,
+# or, where terms cancel, of the largest one beside it, but no more than of 1.
+TOLERANCE = 1e-6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,11 +48,19 @@ def main(args: argparse.Namespace) -> int:
     else:
         inputs = samples.random(ports, args.samples)
     where = f"{args.engine} engine on {args.on}"
-    difference = verify(tflite, compiled or hog, inputs, args.engine, args.on, args.sequence)
+    try:
+        difference = verify(tflite, compiled or hog, inputs, args.engine, args.on, args.sequence)
+    except OracleError as e:
+        hint = any_batch(compiled.graph) if compiled else ""
+        if not args.inputs and any(p.type in "iq" for p in ports):
+            hint = "random integers may make no sense to the model, give it samples with --inputs; now: "
+        raise UserError(f"{hint}{e}") from e
     if difference:
         print(f"{args.model}, {where}: {difference}")
         return 1
-    print(f"{args.model}, {where}: all bytes of {len(inputs[0])} samples are TFLM's")
+    exact = all(p.type != "f" for p in disassemble(hog).outputs)
+    what = "bytes" if exact else f"values (float32 to {TOLERANCE})"
+    print(f"{args.model}, {where}: all {what} of {len(inputs[0])} samples are TFLM's")
     return 0
 
 
@@ -83,12 +92,16 @@ class Difference:
 
 
 def compare(got: np.ndarray, expected: np.ndarray, where: str) -> Difference | None:
-    """None where two arrays are equal: all bytes, or float32 within RELATIVE (and equal NaN, infinity)."""
+    """None where two arrays are equal: all bytes, or float32 within TOLERANCE (and equal NaN, infinity)."""
     got, expected = got.reshape(-1), expected.reshape(-1)
     different = got.view(np.uint8) != expected.view(np.uint8) if got.dtype.kind != "f" else got != expected
     if got.dtype.kind == "f":
         with np.errstate(invalid="ignore", over="ignore"):
-            close = np.abs(got.astype(float) - expected) <= RELATIVE * np.abs(expected.astype(float))
+            sizes = np.abs(expected.astype(float))
+            finite = np.isfinite(sizes)
+            largest = sizes.max(initial=0, where=finite)
+            bounds = TOLERANCE * np.maximum(sizes, min(largest, 1))
+            close = finite & (np.abs(got.astype(float) - expected) <= bounds)
         different &= ~close & ~(np.isnan(got) & np.isnan(expected))
     places = np.flatnonzero(different)
     if not len(places):
@@ -141,4 +154,6 @@ def _first_layer(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], en
             continue  # no tensor of its own, or without channels that nothing needs
         if found := compare(left[index], right[index], step.operator.label):
             return f"First layer that differs: {found}"
+    if any(step.name == "JUMP" for step in compiled.lowered.steps):
+        return "What differs first is in a subgraph of IF or WHILE, which cannot be looked into"
     return "No single layer differs: the first to differ depends on the samples before this one"

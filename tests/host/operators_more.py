@@ -137,7 +137,8 @@ def _unary(d: Draw, name: str) -> Case:
     if name in ("RSQRT", "SQRT", "LOG"):
         low = 0 if d.dtype != "int8" else -128
         d.inputs[0] = (x, np.maximum(d.inputs[0][1], np.array(low, x.numpy_dtype)))
-    y = d.output(shape, **d.quantization(x.scale or 0))
+    near = x.scale or 0
+    y = d.output(shape, **d.quantization(min(near, 2.0) if name == "RSQRT" else near))  # no more than 2^11
     return _one(d, name, [x], y)
 
 

@@ -139,6 +139,32 @@ def test_verify_names_the_first_layer_that_differs(tflite):
     assert f"First layer that differs: {step.operator.label}" in said
 
 
+def test_how_close_float32_must_be() -> None:
+    """To 1e-6: of the value, or of the largest one where that is less than 1."""
+
+    def differ(got: list[float], expected: list[float]) -> int:
+        found = verify.compare(np.float32(got), np.float32(expected), "")
+        return found.count if found else 0
+
+    assert differ([1000.0005, 0.5], [1000, 0.5]) == 0
+    assert differ([1000.01, 0.5], [1000, 0.5]) == 1
+    assert differ([1000, 5e-7], [1000, 1e-6]) == 0
+    assert differ([1000, 3e-6], [1000, 1e-6]) == 1
+    assert differ([0.01, 1.005e-6], [0.01, 1e-6]) == 0
+    assert differ([0.01, 1.02e-6], [0.01, 1e-6]) == 1
+    assert differ([np.nan, np.inf, -np.inf], [np.nan, np.inf, np.inf]) == 1
+
+
+def test_random_indices_are_named(tmp_path: Path) -> None:
+    b = Builder()
+    table, x, y = b.const(np.zeros((4, 2), np.float32)), b.tensor((1, 3), "int32"), b.tensor((1, 3, 2))
+    b.op("GATHER", [table, x], y, version=2)
+    (tmp_path / "m.tflite").write_bytes(b.build([x], [y]))
+    np.savez(tmp_path / "in.npz", **{"0": np.array([[[0, 3, 1]]], np.int32)})
+    fails("verify", tmp_path / "m.tflite", words="give it samples with --inputs")
+    assert hognose("verify", tmp_path / "m.tflite", "--inputs", tmp_path / "in.npz").returncode == 0
+
+
 def _with_other_dense(tflite: bytes) -> bytes:
     """The same model with one byte of the dense weights changed."""
     compiled = compile_tflite(tflite)

@@ -119,7 +119,11 @@ def test_all_that_is_unsupported_is_named_at_once():
         compile_tflite(b.build([x], [two]))
     message = str(e.value)
     assert "\n" not in message
-    for words in ("operator 0 MATRIX_DIAG (first/Diag)", "operator 1 UNIQUE (second/Unique)", "CONV_2D"):
+    for words in (
+        "operator 0 MATRIX_DIAG (first/Diag)",
+        "operator 1 UNIQUE (second/Unique)",
+        "`hognose ops`",
+    ):
         assert words in message
 
 
@@ -269,6 +273,28 @@ def test_sizes_of_an_example_are_named():
 
     with pytest.raises(UserError, match=r"may have any size, here \[1, 5\]: convert the model for one"):
         compile_tflite(changed(dense_chain([4, 3]), example))
+
+
+def test_a_batch_that_is_open_is_named():
+    """Where shapes do not fit together, and the converter left them to be computed from the batch's size."""
+
+    def open_batch(graph):
+        for t in (graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]):
+            t.shapeSignature = [-1, *t.shape[1:]]
+        graph.tensors[0].shape = [1, 5]
+
+    with pytest.raises(UserError, match=r"^the model was converted for any batch size, .*convert it for 1"):
+        compile_tflite(changed(dense_chain([4, 3]), open_batch))
+
+
+def test_a_root_whose_scale_no_shift_can_reach_is_refused():
+    """TFLM shifts by 32 bits and more then, which is another number on each processor."""
+    b = Builder()
+    x = b.tensor((1, 4), "int8", scale=12.0, zero_point=-128)
+    y = b.tensor((1, 4), "int8", scale=1200.0)
+    b.op("RSQRT", [x], y)
+    with pytest.raises(UserError, match="output scale is far too large"):
+        compile_tflite(b.build([x], [y]))
 
 
 @pytest.mark.parametrize("kind", ["SHAPE", "DEQUANTIZE"])

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from engines import ENGINES, assert_same, check, open_model
+from hognose_tools import cli
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
 from hognose_tools.oracle import Oracle
@@ -52,6 +55,14 @@ def test_a_loop_without_end_is_stopped(engine: str) -> None:
     out = np.zeros(1, np.int32)
     model.invoke(np.array([10], np.int32), out)
     assert out == [10]
+
+
+def test_a_jump_has_no_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(_counter(9, 2))
+    assert cli.main(["inspect", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines if " WHILE " in line and " bool " in line] == ["-", "-"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

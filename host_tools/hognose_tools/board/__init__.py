@@ -65,14 +65,14 @@ def run(
 
 
 def run_layers(
-    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, places: list[tuple[int, int]]
+    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, places: list[tuple[int, int, int]]
 ) -> list[np.ndarray]:
-    """What lies at `places` (offset in the arena, bytes), one for each operator, after it ran.
+    """What lies at `places` (offset in the arena, bytes, end), one an operator, when those before `end` ran.
 
     `inputs`: raw, each [samples, *shape]. Returns arrays uint8 [samples, bytes].
     """
-    mode = " ".join(["layers", *(f"{at}:{size}" for at, size in places)])
-    sizes = [size for _, size in places]
+    mode = " ".join(["layers", *(f"{at}:{size}:{end}" for at, size, end in places)])
+    sizes = [size for _, size, _ in places]
     sink = _samples(hog, inputs, engine, on, mode)
     table = np.frombuffer(sink, np.uint8).reshape(len(inputs[0]), sum(sizes))
     return np.split(table, np.cumsum(sizes)[:-1], axis=1)

@@ -7,7 +7,7 @@
 MODE says what a sample is in SOURCE and SINK:
     raw      the tensors' own bytes, in and out
     numbers  float32 values, in and out
-    layers A:N A:N …   raw bytes in; out, N bytes at offset A of the arena, after each operator
+    layers A:N:E …     raw bytes in; out, for each operator N bytes at A of the arena, after those before E
 The model is reset before every SEQUENCE samples, or never where that is 0.
 One byte goes to stdout for each sample that is done.
 """
@@ -48,10 +48,12 @@ def _layers(model, inputs, sink, places):
     engine, state, arena = model._engine, model._state, memoryview(model._arena)
     for tensor, buffer in zip(model._inputs, inputs):
         arena[tensor.ref : tensor.ref + tensor.nbytes()] = bytes(buffer)
-    for i, place in enumerate(places):
-        at, size = [int(n) for n in place.split(":")]
-        if i >= model._initial:
-            engine.run(state, model._arena, i, i + 1)
+    done = model._initial
+    for place in places:
+        at, size, end = [int(n) for n in place.split(":")]
+        if end > done:
+            engine.run(state, model._arena, done, end)
+            done = end
         sink.write(arena[at : at + size])
 
 

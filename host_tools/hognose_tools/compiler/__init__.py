@@ -75,15 +75,31 @@ def compile_graph(
     low = lower(graph)
     if low.problems:
         unknown = any(op.kind not in LOWER for op in graph.operators)
-        hint = f". Supported are {', '.join(sorted(LOWER))}" if unknown else ""
+        hint = ". What is supported: `hognose ops`" if unknown else ""
         problems = [f"{', '.join(places)}: {problem}" for problem, places in low.problems.items()]
-        raise UserError("; ".join(problems) + hint + _any_size(graph))
+        shapes = any(word in problem for problem in problems for word in _SIGNS_OF_SHAPES)
+        first = any_batch(graph) if shapes else ""
+        raise UserError(first + "; ".join(problems) + hint + _any_size(graph))
     blocks.fit(low)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
     _check(hog)
     return Compiled(hog, graph, low, arena_size, bound, removed, undefined)
+
+
+# What problems say where the model computes shapes, and they are not known.
+_SIGNS_OF_SHAPES = ("damaged model", "no usable scale", "REDUCE_PROD")
+
+
+def any_batch(graph: Graph) -> str:
+    """A hint where a model that fails leaves shapes to be computed from the size of the batch."""
+    if not any(t.any_batch for t in graph.inputs) or not any(t.any_batch for t in graph.outputs):
+        return ""
+    return (
+        "the model was converted for any batch size, which may be the cause: convert it for 1, as in "
+        "keras.Input(batch_size=1); now: "
+    )
 
 
 def _any_size(graph: Graph) -> str:

@@ -33,7 +33,7 @@ class Layer:
     output_shape: list[int]
     macs: int
     weights: int  # bytes in DATA
-    output: int  # offset in the arena
+    output: int | None  # offset in the arena; a jump has none
     scratch: int  # bytes in the arena
 
 
@@ -152,7 +152,7 @@ def _layer(index: int, record: Record, data: bytes) -> Layer:
         shape = [*(v.n for v in record.loops), f["rows"], f["columns"]]
         macs = prod(shape) * f["depth"]
     elif record.name == "JUMP":
-        return Layer(index, record.name, record.type, [], 0, 0, NONE, 0)
+        return Layer(index, record.name, record.type, [], 0, 0, None, 0)
     elif record.name in ("AVERAGE_POOL", "MAX_POOL", "L2_POOL", "RESIZE"):
         shape = [f["batch"], f["out_h"], f["out_w"], f["channels"]]
     elif record.name in ("ADD", "MUL", "COMBINE"):

@@ -19,8 +19,8 @@ def printable(name: str) -> str:
 class Tensor:
     """A tensor of the model; `data` where it is a constant; `variable`: it keeps its value between runs.
 
-    `int4`: its int8 data are stored in 4 bits; `any_size`: the model was converted for any number of
-    elements along an axis, the first one aside, which is the batch.
+    `int4`: its int8 data are stored in 4 bits; `any_batch`, `any_size`: the model was converted for any
+    number of elements along the first axis, which is the batch, and along another one.
     """
 
     index: int
@@ -33,6 +33,7 @@ class Tensor:
     data: np.ndarray | None = None
     variable: bool = False
     int4: bool = False
+    any_batch: bool = False
     any_size: bool = False
 
     @property

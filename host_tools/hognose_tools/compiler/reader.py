@@ -170,8 +170,9 @@ def _tensor(file: _File, t: Any, index: int) -> Tensor:
     int4 = dtype == "int4" and data is not None
     if int4:
         dtype = "int8"  # TFLM computes with int4 as with int8
-    any_size = -1 in file.ints(t.ShapeSignatureAsNumpy())[1:]
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, bool(t.IsVariable()), int4, any_size)
+    batch, sizes = (-1 in part for part in np.split(file.ints(t.ShapeSignatureAsNumpy()), [1]))
+    variable = bool(t.IsVariable())
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, data, variable, int4, batch, sizes)
 
 
 def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:

@@ -2,8 +2,6 @@
 # Part of hognose: neural networks in MicroPython.
 """Functions of one value that are no table: of float32 and between types APPLY, of integers RESCALE."""
 
-import math
-
 import numpy as np
 
 from .. import fixedpoint as fx
@@ -97,10 +95,7 @@ def _leaky_relu(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
 
 
 def _rsqrt(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
-    multiplier, shift = fx.quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
-    if shift < -11:
-        raise Unsupported("its output scale is far too large: quantize the model again")
-    _rescale(low, op, x, y, "RSQRT", (multiplier, shift - 20))
+    _rescale(low, op, x, y, "RSQRT", elementwise.rsqrt_scale(x, y))
 
 
 def _relu(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:

@@ -151,9 +151,17 @@ def absolute(low: Lowered, op: Operator) -> None:
     lookup(low, op, table)
 
 
+def rsqrt_scale(x: Tensor, y: Tensor) -> tuple[int, int]:
+    """Multiplier and shift of a root; TFLM shifts by 20 more to the right."""
+    multiplier, shift = fx.quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
+    if shift < -11:  # then TFLM's answer is the processor's
+        raise Unsupported("its output scale is far too large: quantize the model again")
+    return multiplier, shift - 20
+
+
 def rsqrt(low: Lowered, op: Operator) -> None:
     x, y = _int8_pair(op)
-    multiplier, shift = fx.quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
+    scale = rsqrt_scale(x, y)
 
     def table(q: int) -> int:
         value = q - x.zero_point
@@ -161,7 +169,7 @@ def rsqrt(low: Lowered, op: Operator) -> None:
             return 127
         root, root_shift = fx.inverse_sqrt(value)
         data = fx.mbqm(1, root, root_shift + 20)
-        return y.zero_point + fx.mbqm(data, multiplier, shift - 20)
+        return y.zero_point + fx.mbqm(data, *scale)
 
     lookup(low, op, table)
 

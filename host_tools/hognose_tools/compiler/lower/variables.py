@@ -51,7 +51,10 @@ def _variable(low: Lowered, op: Operator, t: Tensor) -> View:
         raise Unsupported("its variable has no VAR_HANDLE in the same subgraph: export the model again")
     first = _first_value(low, key)
     if first is None or t.size == 0 or (first.size, first.dtype) != (t.size, t.dtype):
-        raise Unsupported("nothing of its shape and type is ever assigned to its variable: damaged model")
+        raise Unsupported(
+            "its variable is never given a value: the converter left it out; assign it in the model, "
+            "or make it a constant"
+        )
     if key not in low.variables:
         # TFLM begins with this byte everywhere, whatever the type.
         value = first.zero_point % 256 if len(first.zero_points) else 0
