@@ -94,7 +94,7 @@ class Difference:
 def compare(got: np.ndarray, expected: np.ndarray, where: str) -> Difference | None:
     """None where two arrays are equal: all bytes, or float32 within TOLERANCE (and equal NaN, infinity)."""
     got, expected = got.reshape(-1), expected.reshape(-1)
-    different = got.view(np.uint8) != expected.view(np.uint8) if got.dtype.kind != "f" else got != expected
+    different = got != expected
     if got.dtype.kind == "f":
         with np.errstate(invalid="ignore", over="ignore"):
             sizes = np.abs(expected.astype(float))

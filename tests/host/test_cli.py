@@ -155,6 +155,11 @@ def test_how_close_float32_must_be() -> None:
     assert differ([np.nan, np.inf, -np.inf], [np.nan, np.inf, np.inf]) == 1
 
 
+def test_what_differs_is_counted_in_elements() -> None:
+    found = verify.compare(np.int16([1, 2, 3, 257]), np.int16([1, 2, 3, 514]), "output 0")
+    assert str(found) == "output 0: 1 of 4 values differ, the first at 3: 257, TFLM has 514"
+
+
 def test_random_indices_are_named(tmp_path: Path) -> None:
     b = Builder()
     table, x, y = b.const(np.zeros((4, 2), np.float32)), b.tensor((1, 3), "int32"), b.tensor((1, 3, 2))
