@@ -7,8 +7,8 @@
 // The taps of one output pixel. Strides are in elements.
 typedef struct {
     uint32_t rows, columns;         // taps inside the image
-    size_t in_row, in_column;       // strides of the input: behind a row's last tap to the next row, from tap to tap
-    size_t w_row, w_column;         // strides of the weights, which are [k_h, k_w, out_c]
+    ptrdiff_t in_row, in_column;    // strides of the input: behind a row's last tap to the next row, from tap to tap
+    ptrdiff_t w_row, w_column;      // strides of the weights, which are [k_h, k_w, out_c]
     size_t w_first;                 // offset of the first tap's weights
     uint32_t copies;                // output channels of an input channel
 } taps_t;
@@ -96,8 +96,8 @@ void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
     uint8_t *out = hog_at(h, arena, op->out);
     taps_t t;
     t.copies = op->out_c / op->in_c;
-    t.in_column = (size_t)op->dilation_w * op->in_c;
-    t.w_column = op->out_c;
+    t.in_column = (ptrdiff_t)((size_t)op->dilation_w * op->in_c);
+    t.w_column = (ptrdiff_t)op->out_c;
     for (unsigned b = 0; b < op->batch; ++b, in += size * op->in_h * op->in_w * op->in_c) {
         int32_t y = -(int32_t)op->pad_h;
         for (unsigned oh = 0; oh < op->out_h; ++oh, y += op->stride_h) {
@@ -107,8 +107,9 @@ void hog_depthwise(const hog_t *h, void *arena, const hog_conv_t *op) {
                 hog_span_t columns = hog_span(x, op->k_w, op->dilation_w, op->in_w);
                 t.rows = columns.n == 0 ? 0 : (uint32_t)rows.n;
                 t.columns = (uint32_t)columns.n;
-                t.in_row = ((size_t)op->dilation_h * op->in_w - t.columns * op->dilation_w) * op->in_c;
-                t.w_row = ((size_t)op->k_w - t.columns) * op->out_c;
+                size_t row = (size_t)op->dilation_h * op->in_w - (size_t)t.columns * op->dilation_w;
+                t.in_row = (ptrdiff_t)(row * op->in_c);
+                t.w_row = (ptrdiff_t)(((size_t)op->k_w - t.columns) * op->out_c);
                 size_t first = 0;
                 t.w_first = 0;
                 if (t.rows != 0) {
