@@ -297,6 +297,19 @@ def test_a_root_whose_scale_no_shift_can_reach_is_refused():
         compile_tflite(b.build([x], [y]))
 
 
+def test_axes_of_an_unknown_type_are_refused():
+    """Their bytes are no numbers that anybody knows."""
+
+    def damaged(graph):
+        graph.tensors[2].type = 60
+
+    b = Builder()
+    x, y = b.tensor((1, 4), "int8", scale=0.1), b.tensor((1, 1), "int8", scale=0.1)
+    b.op("MEAN", [x, b.const(np.array([1], np.int32))], y, version=2, keep_dims=True)
+    with pytest.raises(UserError, match="its axes, of type 60, cannot be read: damaged model"):
+        compile_tflite(changed(b.build([x], [y]), damaged))
+
+
 @pytest.mark.parametrize("kind", ["SHAPE", "DEQUANTIZE"])
 @pytest.mark.parametrize("what", ["inputs", "outputs"])
 def test_operators_that_lack_a_tensor_are_refused(kind, what):

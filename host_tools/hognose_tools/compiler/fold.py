@@ -185,6 +185,8 @@ def _argument(op: Operator) -> Tensor | None:
     if any(t.dtype != "int8" or len(t.scales) != 1 for t in (x, y)) or x.size != y.size or y.variable:
         return None
     constants = [t for t in op.inputs if t is not None and t.data is not None]
+    if any(t.dtype not in TYPECODE for t in constants):
+        return None
     if op.table or (op.kind in _UNARY and len(op.inputs) == 1) or (op.kind in _REDUCTIONS and constants):
         return x
     if op.kind not in _BINARY or len(op.inputs) != 2 or x.shape != y.shape:

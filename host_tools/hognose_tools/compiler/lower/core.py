@@ -265,6 +265,8 @@ def constant(op: Operator, i: int, what: str) -> np.ndarray:
         if what in ("weights", "bias"):
             remedy = "multiply with BATCH_MATMUL, or add with ADD, what the model computes"
         raise Unsupported(f"its {what} must be a constant: {remedy}")
+    if t.dtype not in TYPECODE:
+        raise Unsupported(f"its {what}, of {t.dtype}, cannot be read: damaged model")
     return t.data
 
 
