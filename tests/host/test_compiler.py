@@ -297,6 +297,17 @@ def test_a_root_whose_scale_no_shift_can_reach_is_refused():
         compile_tflite(b.build([x], [y]))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_bound_that_no_number_holds_is_refused():
+    """6 ÷ scale is infinite, in float32 as TFLM has it."""
+    b = Builder()
+    x, y = b.tensor((1, 4), "int8", scale=0.1), b.tensor((1, 2), "int8", scale=1e-39)
+    w = b.const(np.ones((2, 4), np.int8), scale=0.1)
+    b.op("FULLY_CONNECTED", [x, w, None], y, activation="RELU6")
+    with pytest.raises(UserError, match="damaged"):
+        compile_tflite(b.build([x], [y]))
+
+
 def test_axes_of_an_unknown_type_are_refused():
     """Their bytes are no numbers that anybody knows."""
 

@@ -296,8 +296,9 @@ def clamp(op: Operator, kind: str, act: str | None = None, in_zp: int = 0) -> di
 
 
 def quantized(value: float, t: Tensor) -> int:
-    """`value` in t's numbers: a float32 division, rounded half away from zero."""
-    ratio = float(np.float32(value) / t.scale)
+    """`value` in t's numbers: a float32 division, rounded half away from zero. OverflowError: infinite."""
+    with np.errstate(over="ignore"):
+        ratio = float(np.float32(value) / t.scale)
     return t.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
 
 
