@@ -41,19 +41,21 @@ CALL = "call"  # from `model.invoke` to the first operator, and back
 def forecast(hog: HogFile, board: str) -> dict[str, Any]:
     """What a model needs on a board: `cycles` of each operator and in all, RAM and flash in bytes.
 
-    None stands for what was not measured. UserError: an unknown board.
+    None stands for what was not measured; `at_least` are the cycles of all else. UserError: an unknown board.
     """
     if board not in BOARDS:
         raise UserError(f"--board {board}: known are {', '.join(BOARDS)}")
     there = BOARDS[board]
     layers = [predict(r) if i >= hog.initial else 0 for i, r in enumerate(hog.records)]
-    total = None if None in layers else sum(layers) + _call(hog)  # type: ignore[arg-type]
+    known = sum(n or 0 for n in layers) + _call(hog)
+    total = None if None in layers else known
     module = pico.module(hog.needs_full)
     code = install.LIBRARY_RAM + (module.stat().st_size if module.exists() else 0)
     return {
         "board": there.title,
         "cycles": total,
-        "milliseconds": None if total is None else round(total / there.hertz * 1000, 3),
+        "at_least": known,
+        "milliseconds": round(known / there.hertz * 1000, 3),
         "layers": layers,
         "ram": code + hog.size + hog.arena_size,
         "ram_streamed": code + hog.streamed + hog.arena_size,
@@ -79,9 +81,10 @@ def text(facts: dict[str, Any]) -> list[str]:
 
 
 def _time(facts: dict[str, Any]) -> str:
-    if facts["cycles"] is None:
-        return "cycles are not known: operators marked ? have not been measured"
-    return f"about {facts['cycles']:,} cycles, {facts['milliseconds']:,} ms"
+    said = f"about {facts['at_least']:,} cycles, {facts['milliseconds']:,} ms"
+    return said + (
+        ", and operators marked ?, which have not been measured" if facts["cycles"] is None else ""
+    )
 
 
 def _call(hog: HogFile) -> float:

@@ -44,6 +44,7 @@ def test_what_was_not_measured_has_no_figure(tmp_path: Path, capsys: pytest.Capt
     path.write_bytes(b.build([x], [y]))
     facts = inspect(path.read_bytes(), board="pico")
     assert facts["forecast"]["cycles"] is None and facts["layers"][0]["cycles"] is None
+    assert 0 < facts["forecast"]["at_least"] < 10_000
     assert cli.main(["inspect", str(path), "--board", "pico"]) == 0
     said = capsys.readouterr().out
     assert "have not been measured" in said and said.splitlines()[-3].endswith("?")
