@@ -81,6 +81,18 @@ class Network:
         options |= {"depth_multiplier": 1} if depthwise else {}
         self.b.op("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [x, w, bias], y, version=3, **options)
 
+    def steps(self) -> None:
+        """What a network that is given one step after another makes of the last ones: one pixel."""
+        k, channels = self.of(3, 5, 9, 17, 25), self.of(16, 32, 64)
+        x = self.input((1, k, 1, channels))
+        scales = self.rng.uniform(0.001, 0.01, channels)
+        w = self.b.const(self.rng.integers(-127, 128, (1, k, 1, channels), np.int8), scale=scales, axis=3)
+        options = {"padding": "VALID", "stride_h": 1, "stride_w": 1, "depth_multiplier": 1}
+        options |= {"dilation_h_factor": 1, "dilation_w_factor": 1, "activation": "NONE"}
+        bias = self.b.const(np.zeros(channels, np.int32), scale=x.scale * scales)
+        y = self.output((1, 1, 1, channels))
+        self.b.op("DEPTHWISE_CONV_2D", [x, w, bias], y, version=3, **options)
+
     def dense(self) -> None:
         k, units = self.of(8, 16, 64, 100, 256, 640, 30), self.of(1, 4, 10, 16, 64, 128)
         x = self.input((1, k))
@@ -136,6 +148,8 @@ class Network:
         kinds = [self.convolution] * 5 + [self.dense] * 3 + [self.pool, self.others] * 2 + [self.binary] * 3
         for _ in range(self.layers):
             self.of(*kinds)()
+        if self.layers > 1:  # a network of one layer tells what a call takes
+            self.steps()
         return self.b.build(self.inputs, self.outputs)
 
 
