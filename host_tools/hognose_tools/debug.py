@@ -21,7 +21,6 @@ from .errors import UserError
 from .layer_table import Row, Table, decibels, text
 from .verify import compare, elements
 
-_NOT_IN_ORDER = ("CALL_ONCE", "IF", "READ_VARIABLE", "WHILE")  # operators that are not run one by one
 SAME_WEIGHTS = "a float run of the same weights (whose own error only --float shows)"
 
 
@@ -174,7 +173,7 @@ def _compare_with_float(
         notes.append("This model is not quantized: there is no ratio to tell.")
         return ""
     other = graph if floats is None else read_tflite(floats)
-    odd = sorted({op.kind for op in other.operators if op.kind in _NOT_IN_ORDER})
+    odd = sorted({op.kind for op in other.operators if op.kind in layers.CHANGING})
     if odd:
         notes.append(f"No float run: its layers cannot be run one by one where there is {' or '.join(odd)}.")
         return ""

@@ -20,7 +20,7 @@ from .oracle import Oracle
 from .samples import NUMPY
 
 Values = dict[int, np.ndarray]
-_CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # what they make lies where other values lay or will lie
+CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # what they make lies where other values lay or will lie
 _OUTPUTS = 32  # of one run in TFLM: all tensors at once would need an arena for all of them
 
 
@@ -88,7 +88,7 @@ def views(compiled: Compiled, values: Values) -> Values:
     graph = compiled.graph
     tensors = {t.index: t for op in graph.operators for t in (*op.inputs, *op.outputs) if t}
     tensors |= {t.index: t for t in (*graph.inputs, *graph.outputs)}  # which no operator may use
-    changing = {t.index for op in graph.operators if op.kind in _CHANGING for t in op.outputs}
+    changing = {t.index for op in graph.operators if op.kind in CHANGING for t in op.outputs}
     known = {_where(compiled, tensors[i]): v for i, v in values.items() if _in_arena(compiled, tensors[i])}
     return {
         i: known[_where(compiled, t)].reshape(-1, *t.shape)

@@ -41,7 +41,8 @@ def main(args: argparse.Namespace) -> int:
     if compiled and compiled.undefined:
         raise UserError(f"TFLM's own answer means nothing here: {compiled.undefined[0]}")
     hog = compiled.hog if compiled else carry_tflite(tflite, name=name)
-    ports = disassemble(hog).inputs
+    facts = disassemble(hog)
+    ports = facts.inputs
     if args.inputs:
         loaded = samples.load(args.inputs, ports)
         inputs = [elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     if difference:
         print(f"{args.model}, {where}: {difference}")
         return 1
-    exact = all(p.type != "f" for p in disassemble(hog).outputs)
+    exact = all(p.type != "f" for p in facts.outputs)
     what = "bytes" if exact else f"values (float32 to {TOLERANCE})"
     print(f"{args.model}, {where}: all {what} of {len(inputs[0])} samples are TFLM's")
     return 0

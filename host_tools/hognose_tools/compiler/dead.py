@@ -18,7 +18,8 @@ from .graph import Graph, Operator, Tensor
 from .lower import reduction, window
 from .lower.core import Unsupported, activation, clamp, constant
 
-_AS_THEY_ARE = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")  # constants
+# What leaves a constant as it is.
+_AS_THEY_ARE = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _SIDES = (("h", 1), ("w", 2))
 _MULTIPLE = 4  # kernels work on so many channels at once
 

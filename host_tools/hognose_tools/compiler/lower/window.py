@@ -48,6 +48,9 @@ class Window:
         return self.pad == 0 and (self.out - 1) * self.stride + (self.k - 1) * self.dilation < self.size
 
 
+_POINT = Window(1, 1, 1, 1, 1, 0)
+
+
 def window(op: Operator, axis: str, size: int, out: int, k: int) -> Window:
     """TFLite's ComputePadding, and the check that the model's output shape is what it gives.
 
@@ -217,8 +220,8 @@ def fully_connected(low: Lowered, op: Operator) -> None:
             "weights, output do not fit together: damaged model"
         )
     out_c, in_c = weights.shape
-    row, rows = Window(1, 1, 1, 1, 1, 0), Window(x.size // in_c, x.size // in_c, 1, 1, 1, 0)
-    emit_conv(low, op, kind, weights.reshape(out_c, 1, 1, in_c), 1, row, rows, in_c, out_c, 1, False)
+    rows = Window(x.size // in_c, x.size // in_c, 1, 1, 1, 0)
+    emit_conv(low, op, kind, weights.reshape(out_c, 1, 1, in_c), 1, _POINT, rows, in_c, out_c, 1, False)
 
 
 def emit_conv(
@@ -359,8 +362,7 @@ def _eights(low: Lowered, x: Tensor, weights: np.ndarray) -> tuple[np.ndarray, W
     place = low.place(x)
     assert isinstance(place, View)
     place.buffer.size = max(place.buffer.size, place.offset + depth)
-    one = Window(1, 1, 1, 1, 1, 0)
-    return np.pad(flat, ((0, 0), (0, 0), (0, 0), (0, depth - flat.shape[3]))), one, one, depth
+    return np.pad(flat, ((0, 0), (0, 0), (0, 0), (0, depth - flat.shape[3]))), _POINT, _POINT, depth
 
 
 def _nibbles(weights: np.ndarray) -> np.ndarray:
