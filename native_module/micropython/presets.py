@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Links the modules that mip installs, small and full, from the archives in a folder: presets.py OUT ARCH …
 
-They are OUT/<arch>_6.3/_hognose.mpy and OUT/full/<arch>_6.3/_hognose.mpy, each with a package.json. Prints their sizes.
+They are OUT/<arch>_6.3/_hognose.mpy and OUT/full/<arch>_6.3/_hognose.mpy, each with a package.json.
+It prints their sizes.
 """
 
 import sys
 from pathlib import Path
 
 from hognose_tools.board import link
+from hognose_tools.board.architectures import BY_NAME
 from hognose_tools.errors import UserError
 
 PACKAGE = Path(__file__).with_name("package.json").read_bytes()
@@ -25,7 +27,7 @@ def main() -> None:
     out = Path(sys.argv[1])
     print(f"{'architecture':14}{'objects':>10}{'small':>8}{'in RAM':>8}{'full':>8}{'in RAM':>8}")
     for architecture in sys.argv[2:]:
-        folder = f"{architecture}_{link.ABI[0]}.{link.ABI[1]}"
+        folder = BY_NAME[architecture].folder
         row = f"{architecture:14}{(out / f'{folder}.zip').stat().st_size:10}"
         for preset in link.PRESETS:
             module = link.link(architecture, preset, [out])

@@ -5,10 +5,12 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from ..compiler.layouts import OPERATORS
 from ..errors import UserError
 from . import device_install
 from .connection import Link
 from .facts import Facts
+from .link import Needs
 
 
 def examine(link: Link) -> Facts:
@@ -19,6 +21,18 @@ def examine(link: Link) -> Facts:
     if facts.implementation not in ("micropython", "circuitpython"):
         raise UserError(f"{link.port} runs {facts.implementation}, not MicroPython")
     return facts
+
+
+def models_there(link: Link, folder: str) -> dict[str, Needs]:
+    """What the models in a folder of the board need, by file name."""
+    names = {operator.code: name for name, operator in OPERATORS.items()}
+    return {
+        file: Needs(
+            frozenset((names[code], chr(letter)) for code, letter in operators if code in names),
+            frozenset(map(chr, ports)),
+        )
+        for file, (operators, ports) in ask(link, f"models({folder!r})").items()
+    }
 
 
 def _define(link: Link) -> None:

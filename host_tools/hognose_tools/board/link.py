@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Links a native module to measure: `_hognose.mpy` with just the kernels that some models need.
 
-It takes no compiler. `make natmod` has compiled the engine for each architecture into an archive of objects in
-which each function has a section of its own, and so has each entry of the engine's two tables, of kernels and of
-conversions of inputs and outputs (native_module/engine/table.h). What the models need says which entries are
-wanted, and from these and the module's entry point follows all that can be reached; identical code is kept once.
-The entries go behind the first element of their table, which says how many follow. MicroPython's own linker,
-mpy_ld.py, which lies beside the archives, lays out and relocates it all, but for calls between the sections of an
-Xtensa, which it cannot do.
+It takes no compiler. `make natmod` has compiled the engine for each architecture into an archive of objects,
+in which each function has a section of its own, and so has each entry of the engine's two tables: of kernels,
+and of conversions of inputs and outputs (native_module/engine/table.h). What the models need says which
+entries are wanted; from these and the module's entry point follows all that can be reached. Identical code is
+kept once. The entries go behind the first element of their table, which says how many follow. MicroPython's
+own linker, mpy_ld.py, which lies beside the archives, lays out and relocates it all, but for calls between
+the sections of an Xtensa, which it cannot do.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ from types import ModuleType
 from typing import Any
 
 from ..compiler.disassemble import HogFile
+from ..compiler.layouts import TYPECODE
 from ..errors import UserError
 from . import elf
+from .architectures import ARCHITECTURES, BY_NAME
 from .elf import Relocation, Section, Symbol
 
-ABI = (6, 3)  # of native modules; MicroPython 1.23 and later
-ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "armv7emdp", "rv32imc", "xtensawin")
-PRESETS = ("small", "full")
 FILE = "_hognose.mpy"
+PRESETS = ("small", "full")
+# The architectures that there are modules for.
+MODULES = tuple(a.name for a in ARCHITECTURES if a.module == a.name)
 
 _HERE = Path(__file__).resolve()
 # Archives and mpy_ld.py: in an installed package, in a checkout.
 PLACES = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
 
-# What the preset `small` has: common int8 networks; of these two every type.
+# What the preset `small` has: int8 kernels, and what only copies for every type.
 _SMALL = {
     *("CONV", "CONV_TILED", "DEPTHWISE", "DEPTHWISE_TILED", "DENSE", "AVERAGE_POOL", "MAX_POOL"),
-    *("ADD", "MUL", "MEAN", "SOFTMAX", "LUT", "QUANTIZE", "DEQUANTIZE"),
+    *("ADD", "MUL", "MEAN", "SOFTMAX", "LUT", "QUANTIZE", "DEQUANTIZE", "MOVE", "FILL"),
 }
-_SMALL_ANY_TYPE = {"MOVE", "FILL"}
 _SMALL_PORTS = "bf"
 
-_TYPES = "bhiqf?B"  # bit i of an entry's `types`; operators.h
+_TYPES = "".join(TYPECODE.values())  # by the bits of an entry's `types`
 _OPERATORS, _PORTS = ".data.rel.ro.hog_op.", ".data.rel.ro.hog_port."  # sections of entries
 _TABLES = {_OPERATORS: ".data.rel.ro.hog_ops", _PORTS: ".data.rel.ro.hog_ports"}
 _INIT = "mpy_init"
@@ -55,21 +56,43 @@ _XTENSA_SLOT0_OP = 20
 
 @dataclass(frozen=True)
 class Needs:
-    """What models need of an engine: operators as (code, element type), and types of inputs and outputs."""
+    """What models need of an engine: operators by name and element type, and types of inputs and outputs."""
 
-    operators: frozenset[tuple[int, str]] = frozenset()
+    operators: frozenset[tuple[str, str]] = frozenset()
     ports: frozenset[str] = frozenset()
 
-    def __or__(self, other: Needs) -> Needs:
-        return Needs(self.operators | other.operators, self.ports | other.ports)
+    @classmethod
+    def all(cls, models: Iterable[Needs]) -> Needs:
+        """What several models need together."""
+        found = list(models)
+        return cls(
+            frozenset().union(*(n.operators for n in found)), frozenset().union(*(n.ports for n in found))
+        )
 
 
 def needs(model: HogFile) -> Needs:
     """What one model needs."""
     return Needs(
-        frozenset((record.code, record.type) for record in model.records),
+        frozenset((record.name, record.type) for record in model.records),
         frozenset(port.type for port in (*model.inputs, *model.outputs)),
     )
+
+
+def lacking(preset: str, wanted: Needs) -> list[str]:
+    """What a preset does not have of what is needed, in words."""
+    if preset != "small":
+        return []
+    copies = {"MOVE", "FILL"}
+    dtypes = {letter: dtype for dtype, letter in TYPECODE.items()}
+    return [
+        f"{name} of {dtypes[letter]}"
+        for name, letter in sorted(wanted.operators)
+        if name not in _SMALL or (letter != "b" and name not in copies)
+    ] + [
+        f"inputs or outputs of {dtypes[letter]}"
+        for letter in sorted(wanted.ports)
+        if letter not in _SMALL_PORTS
+    ]
 
 
 @dataclass(frozen=True)
@@ -86,29 +109,34 @@ class Entry:
 
     section: Section
     name: str
-    code: int  # 0 for an input or output
     types: str
 
 
-def link(architecture: str, wanted: Needs | str, places: Iterable[Path] = PLACES) -> Module:
-    """The module for an architecture with what is needed, or by the name of a preset."""
-    archive, linker = _find(architecture, places)
-    image = Image.read(archive, linker)
+def link(architecture: str, wanted: Needs | str, places: Iterable[Path] | None = None) -> Module:
+    """The module for an architecture with what is needed, or with a preset by its name.
+
+    `places`: folders of archives, by default where `make natmod` puts them. UserError: there is none.
+    """
+    archive, linker = _find(architecture, PLACES if places is None else places)
+    image = Image.read(archive)
     return image.link(image.preset(wanted) if isinstance(wanted, str) else image.choose(wanted), linker)
 
 
 def _find(architecture: str, places: Iterable[Path]) -> tuple[Path, ModuleType]:
     """An architecture's archive, and the linker beside it."""
-    if architecture not in ARCHITECTURES:
-        raise UserError(f"no native module for '{architecture}': choose from {', '.join(ARCHITECTURES)}")
+    if architecture not in MODULES:
+        raise UserError(f"no native module for '{architecture}': choose from {', '.join(MODULES)}")
     for place in places:
-        archive = place / f"{architecture}_{ABI[0]}.{ABI[1]}.zip"
+        archive = place / f"{BY_NAME[architecture].folder}.zip"
         if archive.is_file() and (place / "mpy_ld.py").is_file():
             return archive, _load_linker(place / "mpy_ld.py")
     raise UserError(
-        f"no objects of the native module for {architecture} here: "
+        f"no native module for {architecture} here: "
         f"run `make natmod ARCH={architecture}` in hognose's checkout"
     )
+
+
+Chosen = dict[str, list[Entry]]  # by kind of entry
 
 
 @cache
@@ -162,48 +190,41 @@ class Image:
         self.defined |= {s.name: s for s in part.symbols if s.is_global and hasattr(s, "section")}
 
     def entries(self, kind: str) -> list[Entry]:
-        """The kernels there are, or the ports."""
+        """The operators' kernels, or what converts inputs and outputs."""
         found = []
         for section in self.sections:
             if section.name.startswith(kind):
-                if kind == _OPERATORS:
-                    code, _, _, types = section.data[:4]
-                else:
-                    code, (types,) = 0, struct.unpack_from("<I", section.data)
+                types = section.data[3 if kind == _OPERATORS else 0]
                 letters = "".join(letter for i, letter in enumerate(_TYPES) if types >> i & 1)
                 name = section.name.removeprefix(kind).rpartition("_")[0]
-                found.append(Entry(section, name, code, letters))
+                found.append(Entry(section, name, letters))
         return found
 
-    def choose(self, wanted: Needs) -> dict[str, list[Entry]]:
+    def choose(self, wanted: Needs) -> Chosen:
         """The entries of either table for what is needed."""
         operators, ports = self.entries(_OPERATORS), self.entries(_PORTS)
-        for code, letter in sorted(wanted.operators):
-            if not any(e.code == code and letter in e.types for e in operators):
+        for name, letter in sorted(wanted.operators):
+            if not any(e.name == name and letter in e.types for e in operators):
                 raise UserError(
-                    f"the native module for {self.architecture} has no operator {code} of type '{letter}': "
-                    "its objects are older than the model, run `make natmod`"
+                    f"the native module for {self.architecture} has no {name} of type '{letter}': "
+                    f"it is older than the model, run `make natmod ARCH={self.architecture}`"
                 )
         return {
-            _OPERATORS: [e for e in operators if any((e.code, t) in wanted.operators for t in e.types)],
+            _OPERATORS: [e for e in operators if any((e.name, t) in wanted.operators for t in e.types)],
             _PORTS: [e for e in ports if wanted.ports & set(e.types)],
         }
 
-    def preset(self, name: str) -> dict[str, list[Entry]]:
+    def preset(self, name: str) -> Chosen:
         """The entries of either table for the preset of this name."""
-        found = {kind: self.entries(kind) for kind in _TABLES}
-        if name == "small":
-            found[_OPERATORS] = [
-                e
-                for e in found[_OPERATORS]
-                if e.name in _SMALL_ANY_TYPE or (e.name in _SMALL and "b" in e.types)
-            ]
-            found[_PORTS] = [e for e in found[_PORTS] if set(_SMALL_PORTS) & set(e.types)]
-        elif name != "full":
+        if name not in PRESETS:
             raise UserError(f"no preset '{name}': choose from {', '.join(PRESETS)}")
-        return found
+        operators, ports = self.entries(_OPERATORS), self.entries(_PORTS)
+        if name == "small":
+            operators = [e for e in operators if e.name in _SMALL and "b" in e.types]
+            ports = [e for e in ports if set(_SMALL_PORTS) & set(e.types)]
+        return {_OPERATORS: operators, _PORTS: ports}
 
-    def link(self, chosen: dict[str, list[Entry]], linker: ModuleType) -> Module:
+    def link(self, chosen: Chosen, linker: ModuleType) -> Module:
         """The module with these entries. It consumes the image."""
         tables = [self._table(kind, [e.section for e in chosen[kind]]) for kind in _TABLES]
         in_tables = {id(section) for table in tables for section in table}
@@ -293,7 +314,7 @@ def _content(section: Section) -> tuple[Any, ...]:
 
 
 def _place(r: Relocation, within: Section | None = None) -> Any:
-    """What a relocation refers to: a place in a section or a symbol of MicroPython; of a literal its value."""
+    """What a relocation refers to: a place in a section, a symbol of MicroPython, a literal's value."""
     addend = r.get("r_addend", 0)
     if not hasattr(r.sym, "section"):
         return r.sym.name, addend
