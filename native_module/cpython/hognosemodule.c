@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // `_hognose` for CPython: the same functions as micropython/modhognose.c.
 #define PY_SSIZE_T_CLEAN
@@ -170,7 +169,7 @@ static PyObject *do_invoke(PyObject *module, PyObject *args) {
     }
     bool ok = transfer(&m.call, outputs, true, false) && transfer(&m.call, inputs, false, true);
     if (ok) {
-        ok = check(hog_invoke(m.call.hog, m.call.arena) ? NULL : HOG_ENDLESS) && transfer(&m.call, outputs, true, true);
+        ok = check(hog_invoke(m.call.hog, m.call.arena) ? NULL : hog_endless(&m.call)) && transfer(&m.call, outputs, true, true);
     }
     close_model(&m);
     return none_or_error(ok);

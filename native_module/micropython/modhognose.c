@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // `_hognose` for MicroPython: a dynamic native module and a user C module in one file.
 //
@@ -133,7 +132,7 @@ static void transfer(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t given
 static void invoke(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t inputs, mp_obj_t outputs) {
     transfer(call, type, outputs, true, false);
     transfer(call, type, inputs, false, true);
-    check(hog_invoke(call->hog, call->arena) ? NULL : HOG_ENDLESS);
+    check(hog_invoke(call->hog, call->arena) ? NULL : hog_endless(call));
     transfer(call, type, outputs, true, true);
 }
 

@@ -10,10 +10,10 @@ from typing import Any
 from hognose import stream
 
 from ..errors import UserError
-from ..samples import Port
 from . import engine
 from .graph import Tensor
 from .layouts import DENSE, FUNCTIONS
+from .ports import Port
 from .reader import read_tflite
 from .records import IN_DATA, ITEMSIZE, NONE, TYPECODE, Record, unpack
 from .tiling import scratch_size
