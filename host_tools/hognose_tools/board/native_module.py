@@ -9,13 +9,13 @@ from .facts import Facts
 
 _HERE = Path(__file__).resolve()
 # Built by `make natmod`: in an installed package, in a checkout.
-_FOLDERS = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
+FOLDERS = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
 
 
 def path(architecture: str, full: bool) -> Path:
     """Where the module for an architecture is, small or with all operators, or where it would be."""
     folder = BY_NAME[architecture].folder
-    places = [top / ("full" if full else "") / folder / "_hognose.mpy" for top in _FOLDERS]
+    places = [top / ("full" if full else "") / folder / "_hognose.mpy" for top in FOLDERS]
     return next((p for p in places if p.is_file()), places[-1])
 
 
