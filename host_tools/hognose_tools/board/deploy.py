@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from ..compiler.disassemble import HogFile, disassemble
+from ..compiler.disassemble import HogFile, disassemble, needs
 from ..errors import UserError
 from ..progress import bar
 from .connection import Link
@@ -11,7 +11,7 @@ from .examine import examine, models_there
 from .facts import Facts
 from .install import Deployment
 from .library import check_ram, library
-from .link import FILE, Needs, lacking, needs
+from .link import FILE, Needs, lacking
 
 
 @dataclass
@@ -56,14 +56,14 @@ def deploy(
             f"{board.hiding[0]} on the board hides the library in /lib: remove it "
             f"(`mpremote rm -r :{board.hiding[0]}`)"
         )
-    models = {name: needs(model)}
+    models: dict[str, Needs] = {name: needs(model)}
     models |= {file: needs(disassemble(data)) for file, data in app.items() if file.endswith(".hog")}
     if isinstance(module, str):
         _check_preset(module, models)
     elif engine == "native" and not board.builtin_engine and module is None:
         models = models_there(link, board.base) | models
     sources = [data for file, data in app.items() if not file.endswith(".hog")]
-    there = library(board, engine, model, sources, module or Needs.all(models.values()))
+    there = library(board, engine, model, sources, module or set().union(*models.values()))
     wanted = {f"{board.base}/lib/{path}": data for path, data in there.items()}
     wanted[f"{board.base}/{name}"] = hog
     for file, data in app.items():

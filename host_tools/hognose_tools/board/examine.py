@@ -5,6 +5,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from ..compiler.disassemble import IO
 from ..compiler.layouts import OPERATORS
 from ..errors import UserError
 from . import device_install
@@ -27,10 +28,8 @@ def models_there(link: Link, folder: str) -> dict[str, Needs]:
     """What the models in a folder of the board need, by file name."""
     names = {operator.code: name for name, operator in OPERATORS.items()}
     return {
-        file: Needs(
-            frozenset((names[code], chr(letter)) for code, letter in operators if code in names),
-            frozenset(map(chr, ports)),
-        )
+        file: {(names[code], chr(letter)) for code, letter in operators if code in names}
+        | {(IO, chr(letter)) for letter in ports}
         for file, (operators, ports) in ask(link, f"models({folder!r})").items()
     }
 

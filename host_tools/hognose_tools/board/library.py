@@ -6,10 +6,10 @@ from pathlib import Path
 
 import hognose
 
-from ..compiler.disassemble import HogFile
+from ..compiler.disassemble import HogFile, needs
 from ..errors import UserError
 from .facts import Facts
-from .link import FILE, Needs, needs
+from .link import FILE, Needs
 from .native_module import native_module
 
 # RAM that the library takes once it is imported, bytes; measured on an RP2040.

@@ -17,14 +17,14 @@ import io
 import struct
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..compiler.disassemble import HogFile
+from ..compiler.disassemble import IO
 from ..compiler.layouts import TYPECODE
 from ..errors import UserError
 from . import elf
@@ -40,59 +40,33 @@ _HERE = Path(__file__).resolve()
 # Archives and mpy_ld.py: in an installed package, in a checkout.
 PLACES = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
 
+# What models need: operators and types, as disassemble.needs() says it.
+Needs = Set[tuple[str, str]]
+
 # What the preset `small` has: int8 kernels, and what only copies for every type.
-_SMALL = {
-    *("CONV", "CONV_TILED", "DEPTHWISE", "DEPTHWISE_TILED", "DENSE", "AVERAGE_POOL", "MAX_POOL"),
-    *("ADD", "MUL", "MEAN", "SOFTMAX", "LUT", "QUANTIZE", "DEQUANTIZE", "MOVE", "FILL"),
+_SMALL_COPIES = {"MOVE", "FILL"}
+_SMALL_INT8 = {
+    *("CONV", "CONV_TILED", "DEPTHWISE", "DEPTHWISE_TILED", "DENSE", "AVERAGE_POOL", "MAX_POOL", "ADD"),
+    *("MUL", "MEAN", "SOFTMAX", "LUT", "QUANTIZE", "DEQUANTIZE"),
 }
-_SMALL_PORTS = "bf"
+_SMALL = {
+    *((name, letter) for name in _SMALL_COPIES for letter in TYPECODE.values()),
+    *((name, "b") for name in _SMALL_INT8),
+    *((IO, letter) for letter in "bf"),
+}
 
 _TYPES = "".join(TYPECODE.values())  # by the bits of an entry's `types`
-_OPERATORS, _PORTS = ".data.rel.ro.hog_op.", ".data.rel.ro.hog_port."  # sections of entries
-_TABLES = {_OPERATORS: ".data.rel.ro.hog_ops", _PORTS: ".data.rel.ro.hog_ports"}
+_KERNEL, _PORT = ".data.rel.ro.hog_op.", ".data.rel.ro.hog_port."  # sections of entries
+_TABLES = {_KERNEL: ".data.rel.ro.hog_ops", _PORT: ".data.rel.ro.hog_ports"}
 _INIT = "mpy_init"
 _XTENSA_SLOT0_OP = 20
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What models need of an engine: operators by name and element type, and types of inputs and outputs."""
-
-    operators: frozenset[tuple[str, str]] = frozenset()
-    ports: frozenset[str] = frozenset()
-
-    @classmethod
-    def all(cls, models: Iterable[Needs]) -> Needs:
-        """What several models need together."""
-        found = list(models)
-        return cls(
-            frozenset().union(*(n.operators for n in found)), frozenset().union(*(n.ports for n in found))
-        )
-
-
-def needs(model: HogFile) -> Needs:
-    """What one model needs."""
-    return Needs(
-        frozenset((record.name, record.type) for record in model.records),
-        frozenset(port.type for port in (*model.inputs, *model.outputs)),
-    )
-
-
 def lacking(preset: str, wanted: Needs) -> list[str]:
     """What a preset does not have of what is needed, in words."""
-    if preset != "small":
-        return []
-    copies = {"MOVE", "FILL"}
     dtypes = {letter: dtype for dtype, letter in TYPECODE.items()}
-    return [
-        f"{name} of {dtypes[letter]}"
-        for name, letter in sorted(wanted.operators)
-        if name not in _SMALL or (letter != "b" and name not in copies)
-    ] + [
-        f"inputs or outputs of {dtypes[letter]}"
-        for letter in sorted(wanted.ports)
-        if letter not in _SMALL_PORTS
-    ]
+    absent = sorted(wanted - _SMALL) if preset == "small" else []
+    return [f"{'inputs or outputs' if name == IO else name} of {dtypes[letter]}" for name, letter in absent]
 
 
 @dataclass(frozen=True)
@@ -105,11 +79,10 @@ class Module:
 
 @dataclass(frozen=True)
 class Entry:
-    """A kernel, or the conversions of some types of inputs and outputs."""
+    """An element of the engine's tables."""
 
     section: Section
-    name: str
-    types: str
+    does: set[tuple[str, str]]  # operator and type, of each type that it is for
 
 
 def link(architecture: str, wanted: Needs | str, places: Iterable[Path] | None = None) -> Module:
@@ -122,18 +95,30 @@ def link(architecture: str, wanted: Needs | str, places: Iterable[Path] | None =
     return image.link(image.preset(wanted) if isinstance(wanted, str) else image.choose(wanted), linker)
 
 
+def available(architecture: str, places: Iterable[Path] | None = None) -> bool:
+    """Whether `make natmod` has built what is needed."""
+    return _archive(architecture, PLACES if places is None else places) is not None
+
+
 def _find(architecture: str, places: Iterable[Path]) -> tuple[Path, ModuleType]:
     """An architecture's archive, and the linker beside it."""
     if architecture not in MODULES:
         raise UserError(f"no native module for '{architecture}': choose from {', '.join(MODULES)}")
+    archive = _archive(architecture, places)
+    if archive is None:
+        raise UserError(
+            f"no native module for {architecture} here: "
+            f"run `make natmod ARCH={architecture}` in hognose's checkout"
+        )
+    return archive, _load_linker(archive.with_name("mpy_ld.py"))
+
+
+def _archive(architecture: str, places: Iterable[Path]) -> Path | None:
     for place in places:
         archive = place / f"{BY_NAME[architecture].folder}.zip"
         if archive.is_file() and (place / "mpy_ld.py").is_file():
-            return archive, _load_linker(place / "mpy_ld.py")
-    raise UserError(
-        f"no native module for {architecture} here: "
-        f"run `make natmod ARCH={architecture}` in hognose's checkout"
-    )
+            return archive
+    return None
 
 
 Chosen = dict[str, list[Entry]]  # by kind of entry
@@ -189,40 +174,33 @@ class Image:
         self.symbols += part.symbols
         self.defined |= {s.name: s for s in part.symbols if s.is_global and hasattr(s, "section")}
 
-    def entries(self, kind: str) -> list[Entry]:
-        """The operators' kernels, or what converts inputs and outputs."""
-        found = []
+    def entries(self, kind: str) -> Iterator[Entry]:
+        """The operators' kernels, or the conversions of inputs and outputs."""
         for section in self.sections:
             if section.name.startswith(kind):
-                types = section.data[3 if kind == _OPERATORS else 0]
-                letters = "".join(letter for i, letter in enumerate(_TYPES) if types >> i & 1)
-                name = section.name.removeprefix(kind).rpartition("_")[0]
-                found.append(Entry(section, name, letters))
-        return found
+                types = section.data[3 if kind == _KERNEL else 0]
+                letters = {letter for i, letter in enumerate(_TYPES) if types >> i & 1}
+                name = section.name.removeprefix(kind).rpartition("_")[0] if kind == _KERNEL else IO
+                yield Entry(section, {(name, letter) for letter in letters})
 
     def choose(self, wanted: Needs) -> Chosen:
         """The entries of either table for what is needed."""
-        operators, ports = self.entries(_OPERATORS), self.entries(_PORTS)
-        for name, letter in sorted(wanted.operators):
-            if not any(e.name == name and letter in e.types for e in operators):
-                raise UserError(
-                    f"the native module for {self.architecture} has no {name} of type '{letter}': "
-                    f"it is older than the model, run `make natmod ARCH={self.architecture}`"
-                )
-        return {
-            _OPERATORS: [e for e in operators if any((e.name, t) in wanted.operators for t in e.types)],
-            _PORTS: [e for e in ports if wanted.ports & set(e.types)],
-        }
+        chosen = {kind: [e for e in self.entries(kind) if e.does & wanted] for kind in _TABLES}
+        absent = wanted.difference(*(e.does for entries in chosen.values() for e in entries))
+        if absent:
+            raise UserError(
+                f"the native module for {self.architecture} has no {' of type '.join(min(absent))}: "
+                f"it is older than the model, run `make natmod ARCH={self.architecture}`"
+            )
+        return chosen
 
     def preset(self, name: str) -> Chosen:
         """The entries of either table for the preset of this name."""
         if name not in PRESETS:
             raise UserError(f"no preset '{name}': choose from {', '.join(PRESETS)}")
-        operators, ports = self.entries(_OPERATORS), self.entries(_PORTS)
-        if name == "small":
-            operators = [e for e in operators if e.name in _SMALL and "b" in e.types]
-            ports = [e for e in ports if set(_SMALL_PORTS) & set(e.types)]
-        return {_OPERATORS: operators, _PORTS: ports}
+        return (
+            self.choose(_SMALL) if name == "small" else {kind: list(self.entries(kind)) for kind in _TABLES}
+        )
 
     def link(self, chosen: Chosen, linker: ModuleType) -> Module:
         """The module with these entries. It consumes the image."""
@@ -239,7 +217,7 @@ class Image:
         """A table's sections in order; its first element gets the number of the others."""
         (first,) = (s for s in self.sections if s.name == _TABLES[kind])
         size = len(first.data)
-        number = struct.pack("<I" if kind == _PORTS else "<B", len(entries))
+        number = struct.pack("<I" if kind == _PORT else "<B", len(entries))
         first.data = number + first.data[len(number) :]
         for section in (first, *entries):
             assert len(section.data) == size

@@ -4,7 +4,7 @@
 from ..errors import UserError
 from .architectures import ABI, BY_NAME, BY_NUMBER
 from .facts import Facts
-from .link import Needs, link
+from .link import Needs, available, link
 
 HELPS = "use --engine reference (slow), or firmware with the engine built in (native_module/README.md)"
 
@@ -29,6 +29,11 @@ def native_module(facts: Facts, wanted: Needs | str | bytes) -> bytes:
             )
         return wanted
     return link(architecture, wanted).mpy
+
+
+def module_size(architecture: str, wanted: Needs) -> int:
+    """Bytes of the module with what is needed; 0 where it cannot be linked, before `make natmod`."""
+    return len(link(architecture, wanted).mpy) if available(architecture) else 0
 
 
 def _architecture(module: bytes) -> str:

@@ -5,8 +5,8 @@ import argparse
 from pathlib import Path
 
 from .. import files
-from ..board.link import FILE, MODULES, PRESETS, Needs, link, needs
-from ..compiler.disassemble import disassemble
+from ..board.link import FILE, MODULES, PRESETS, Needs, link
+from ..compiler.disassemble import disassemble, needs
 from ..errors import UserError
 
 
@@ -31,4 +31,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _needs(paths: list[str]) -> Needs:
-    return Needs.all(needs(disassemble(files.read(path))) for path in paths)
+    wanted: set[tuple[str, str]] = set()
+    for path in paths:
+        model = disassemble(files.read(path))
+        if not model.arena_size:
+            raise UserError(f"{path} is for TensorFlow Lite Micro, which the native module is not")
+        wanted |= needs(model)
+    return wanted
