@@ -33,7 +33,7 @@ setup(
             sources=sorted(
                 glob("native_module/cpython/*.c")
                 + glob("native_module/engine/*.c")
-                + glob("native_module/engine/kernels/*.c")
+                + glob("native_module/engine/ops/*.c")
             ),
             depends=sorted(glob("native_module/engine/**/*.h", recursive=True)),
             include_dirs=["native_module/engine"],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What can be wrong with a file, and how it is said. The reference engine says the same: native_module/tables.py writes its texts.
+// What can be wrong with a file, and how it is said. The reference engine says the same: native_module/tables.py writes its
+// texts.
 #ifndef HOGNOSE_ERRORS_H
 #define HOGNOSE_ERRORS_H
 

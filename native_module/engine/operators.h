@@ -121,7 +121,7 @@ typedef struct {
     hog_ref_t in;               // input, in the arena
     hog_ref_t out;              // output, in the arena
     hog_ref_t weights;          // in DATA; CONV [out_c, k_h, k_w, in_c / groups], DEPTHWISE [k_h, k_w, out_c]
-    hog_ref_t params;           // in DATA; int32 bias[out_c], int32 multiplier[scales], int8 shift[scales], or float bias[out_c]
+    hog_ref_t params;           // in DATA; int32 bias[out_c], int32 multiplier[scales], int8 shift[scales]; or float bias[out_c]
     hog_ref_t scratch;          // arena; im2col buffer, or what a tile needs; HOG_NONE where nothing is needed
     uint32_t in_c;              // input channels
     uint32_t out_c;             // output channels
@@ -521,7 +521,7 @@ typedef struct {
     hog_ref_t out;              // output of the same shape, in the arena
     uint32_t rows;              // rows
     uint32_t depth;             // elements of a row
-    hog_ref_t table;            // int8: in DATA, int32 exp[entries], Q0.31, by the distance from the row's maximum; else HOG_NONE
+    hog_ref_t table;            // int8: in DATA, int32 exp[entries], Q0.31, by distance from the row's maximum; else HOG_NONE
     uint32_t entries;           // int8: of the table; past its end the exponential is 0
     float beta;                 // float32: factor of the elements
 } hog_softmax_t;

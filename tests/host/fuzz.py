@@ -55,7 +55,7 @@ SECONDS, MEMORY = 20, 4 << 30
 
 def sources() -> list[str]:
     """What the loader's fuzz programs are made of."""
-    files = [ROOT / "tests/host/fuzz_load.c", *ENGINE.glob("*.c"), *ENGINE.glob("kernels/*.c")]
+    files = [ROOT / "tests/host/fuzz_load.c", *ENGINE.glob("*.c"), *ENGINE.glob("ops/*.c")]
     return [str(f) for f in files]
 
 

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""What the layers of a model leave behind: on any rung, in TFLM, and in float32.
+
+Values are keyed by the tensor's index in the model's first subgraph, each [samples, *shape].
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+import hognose
+
+from .. import runners
+from ..compiler import Compiled, carry_tflite
+from ..compiler.graph import Tensor
+from ..compiler.lower import Step, View
+from ..compiler.ports import NUMPY
+from ..compiler.records import TYPECODE
+from .oracle import Oracle
+
+Values = dict[int, np.ndarray]
+CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # what they make lies where other values lay or will lie
+_OUTPUTS = 32  # of one run in TFLM: all tensors at once would need an arena for all of them
+
+
+def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> Values:
+    """Of each tensor that is whole in the arena after some record. `inputs`: raw, each [samples, *shape]."""
+    whole = _completed(compiled)
+    steps = compiled.lowered.steps
+    extents = [_extent(compiled, s.tensor) if i in whole else (0, 0) for i, s in enumerate(steps)]
+    places = [(*extent, end) for extent, end in zip(extents, _ends(steps), strict=True)]
+    found = runners.run_layers(compiled.hog, inputs, engine, on, places)
+    return {steps[i].tensor.index: _elements(found[i], steps[i].tensor) for i in whole}
+
+
+def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on: str) -> Values:
+    """The same from the engine tflm: the model runs several times, each time with other outputs."""
+    found: Values = {}
+    for i in range(0, len(tensors), _OUTPUTS):
+        part = tensors[i : i + _OUTPUTS]
+        hog = carry_tflite(tflite, outputs=[t.index for t in part])
+        found |= zip([t.index for t in part], runners.run(hog, inputs, "tflm", on, "raw"), strict=True)
+    return found
+
+
+def in_tflm(tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int]) -> Values:
+    """TFLM's own. OracleError where it refuses the model."""
+    oracle = Oracle(tflite, keep_all=True)
+    found: dict[int, list[np.ndarray]] = {i: [] for i in indices}
+    for sample in zip(*inputs, strict=True):
+        oracle.run(sample)
+        for i, values in found.items():
+            values.append(oracle.tensor(i))
+    return {i: np.stack(values) for i, values in found.items()}
+
+
+def in_float(compiled: Compiled, inputs: list[np.ndarray], forced: Mapping[int, np.ndarray]) -> Values:
+    """A float32 model, here. Tensors in `forced` have these values wherever an operator reads them.
+
+    With the values of a quantized model forced, each layer's result is what that layer alone should
+    have made of them. A layer with an input that is in the arena and not in `forced` is left out then.
+    """
+    model = hognose.Model(compiled.hog, engine="native")
+    arena = np.frombuffer(model._arena, np.uint8)
+    whole = _completed(compiled)
+    found: dict[int, list[np.ndarray]] = {}
+    for n in range(len(inputs[0])):
+        for t, values in zip(compiled.graph.inputs, inputs, strict=True):
+            _put(arena, compiled, t, values[n])
+        for i, step in enumerate(compiled.lowered.steps):
+            if i < compiled.lowered.initial:  # loading has run them
+                continue
+            read = [t for t in step.operator.inputs if t and not t.variable and _in_arena(compiled, t)]
+            for t in read if _is_first(compiled, i) else ():
+                if t.index in forced:
+                    _put(arena, compiled, t, forced[t.index][n])
+            model._engine.run(model._state, model._arena, i, i + 1)
+            if i in whole and (not forced or all(t.index in forced for t in read)):
+                at, size = _extent(compiled, step.tensor)
+                values = _elements(arena[None, at : at + size].copy(), step.tensor)[0]
+                found.setdefault(step.tensor.index, []).append(values)
+    return {index: np.stack(values) for index, values in found.items()}
+
+
+def views(compiled: Compiled, values: Values) -> Values:
+    """Tensors that are others of `values` under another shape."""
+    graph = compiled.graph
+    tensors = {t.index: t for op in graph.operators for t in (*op.inputs, *op.outputs) if t}
+    tensors |= {t.index: t for t in (*graph.inputs, *graph.outputs)}  # which no operator may use
+    changing = {t.index for op in graph.operators if op.kind in CHANGING for t in op.outputs}
+    known = {_where(compiled, tensors[i]): v for i, v in values.items() if _in_arena(compiled, tensors[i])}
+    return {
+        i: known[_where(compiled, t)].reshape(-1, *t.shape)
+        for i, t in tensors.items()
+        if i not in values and i not in changing and _in_arena(compiled, t) and _where(compiled, t) in known
+    }
+
+
+def _completed(compiled: Compiled) -> list[int]:
+    """The steps of a run that complete a tensor of the model which then lies in the arena."""
+    low = compiled.lowered
+    last = {s.tensor.index: i for i, s in enumerate(low.steps) if i >= low.initial and s.tensor.index >= 0}
+    return sorted(i for i in last.values() if _in_arena(compiled, low.steps[i].tensor))
+
+
+def _ends(steps: list[Step]) -> list[int]:
+    """Of each step, where the run may stop behind it: where no jump leads over, forward or back."""
+    ends = list(range(1, len(steps) + 1))
+    for i, step in enumerate(steps):
+        if step.name == "JUMP":
+            first, last = sorted((i, step.fields["target"].at))
+            ends[first : i + 1] = [max(last, i + 1)] * (i + 1 - first)
+    for i in reversed(range(len(steps))):
+        ends[i] = max(ends[i : ends[i]])
+    return ends
+
+
+def _is_first(compiled: Compiled, i: int) -> bool:
+    """Whether step `i` is the first one of its operator."""
+    steps: list[Step] = compiled.lowered.steps
+    return i == 0 or steps[i - 1].operator is not steps[i].operator
+
+
+def _in_arena(compiled: Compiled, t: Tensor) -> bool:
+    place = compiled.lowered.places.get(t.index)
+    return isinstance(place, View) and place.buffer.offset >= 0
+
+
+def _extent(compiled: Compiled, t: Tensor) -> tuple[int, int]:
+    """Offset in the arena, and bytes."""
+    place = compiled.lowered.places[t.index]
+    assert isinstance(place, View)
+    return place.buffer.offset + place.offset, t.size * NUMPY[TYPECODE[t.dtype]].itemsize
+
+
+def _where(compiled: Compiled, t: Tensor) -> tuple[int, int, int]:
+    """The same for two tensors that are the same bytes at the same time."""
+    place = compiled.lowered.places[t.index]
+    assert isinstance(place, View)
+    return id(place.buffer), *_extent(compiled, t)
+
+
+def _elements(raw: np.ndarray, t: Tensor) -> np.ndarray:
+    """Bytes [samples, bytes] as [samples, *shape]."""
+    return np.ascontiguousarray(raw).view(NUMPY[TYPECODE[t.dtype]]).reshape(-1, *t.shape)
+
+
+def _put(arena: np.ndarray, compiled: Compiled, t: Tensor, values: np.ndarray) -> None:
+    at, size = _extent(compiled, t)
+    arena[at : at + size] = (
+        np.ascontiguousarray(values.astype(NUMPY[TYPECODE[t.dtype]])).view(np.uint8).reshape(-1)
+    )

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""`hognose pack`: a `.tflite` into a `.hog`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..compiler import carry_tflite, compile_tflite, signature
+from ..compiler.disassemble import disassemble
+from ..errors import UserError
+from . import arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.tflite")
+    parser.add_argument("-o", "--output", required=True, metavar="MODEL.hog")
+    parser.add_argument("--labels", metavar="A,B,C", help="names of the output's values, in order")
+    parser.add_argument(
+        "--engine",
+        choices=("native", "tflm"),
+        default="native",
+        help="tflm: the model as it is, stripped, for firmware with TensorFlow Lite Micro in it",
+    )
+    arguments.add_signature(parser)
+    parser.add_argument(
+        "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    labels = [label.strip() for label in args.labels.split(",")] if args.labels is not None else None
+    if labels is not None and not all(labels):
+        raise UserError("a label is empty; give --labels as A,B,C")
+    source = signature.choose(files.read(args.model), args.signature)
+    facts = labels, parse_meta(args.meta), Path(args.model).stem
+    if args.engine == "tflm":
+        hog = carry_tflite(source, *facts)
+        files.write(args.output, hog)
+        saved = len(source) - len(hog)
+        print(f"{args.output}: {len(hog)} bytes, {saved} saved of {args.model}; for firmware with TFLM")
+        return 0
+    compiled = compile_tflite(source, *facts)
+    files.write(args.output, compiled.hog)
+    print(
+        f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
+        f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
+        + ("; needs the full native module" if disassemble(compiled.hog).needs_full else "")
+        + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
+        + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
+    )
+    others = [] if args.signature else signature.names(source)
+    if len(others) > 1:
+        print(f"this is its first subgraph; --signature takes {', '.join(others)}")
+    for note in compiled.undefined:
+        print(f"computed as in TensorFlow: {note}")
+    return 0
+
+
+def parse_meta(pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value that is JSON (a number, a list) is kept as such, any other is text."""
+    meta: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise UserError(f"--meta {pair}: give KEY=VALUE")
+        if key in meta:
+            raise UserError(f"--meta gives {key} twice")
+        try:
+            meta[key] = json.loads(value)
+            json.dumps(meta[key], allow_nan=False)  # NaN and infinity are no JSON, though Python reads them
+        except (ValueError, RecursionError):
+            meta[key] = value
+    return meta

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+# Part of hognose: neural networks in MicroPython.
+"""Samples for a model: arrays keyed "0", "1", … with a leading sample axis, in .npz files."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from ..compiler.ports import Port
+from ..errors import UserError
+
+MAX_RANDOM = 1 << 30  # bytes
+
+
+def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
+    """The inputs in an .npz, each [samples, *shape]; a batch axis of 1 may be missing."""
+    arrays = files.read_npz(path)
+    wanted = [str(i) for i in range(len(ports))]
+    if sorted(arrays) != sorted(wanted):
+        raise UserError(
+            f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}; the model's inputs are "
+            f"{', '.join(wanted)}, so name them that: numpy.savez(path, **{{'0': array}})"
+        )
+    loaded = [
+        _shaped(arrays[key], port, f"{path}, input {key}") for key, port in zip(wanted, ports, strict=True)
+    ]
+    if len({len(a) for a in loaded}) > 1:
+        raise UserError(f"{path}: the inputs have different numbers of samples: {[len(a) for a in loaded]}")
+    if not len(loaded[0]):
+        raise UserError(f"{path} holds no samples")
+    return loaded
+
+
+def _shaped(array: np.ndarray, port: Port, where: str) -> np.ndarray:
+    if array.dtype.kind not in "iufb":
+        raise UserError(f"{where}: {array.dtype} is no numeric type")
+    shapes = [port.shape, port.shape[1:]] if port.shape[:1] == (1,) else [port.shape]
+    if array.ndim == 0 or array.shape[1:] not in shapes:
+        raise UserError(
+            f"{where}: shape {list(array.shape)}, expected [samples, {', '.join(map(str, port.shape))}]"
+        )
+    return array.reshape(len(array), *port.shape)
+
+
+def raw(array: np.ndarray, port: Port, where: str) -> np.ndarray:
+    """`array` as the model's own elements, which it must hold already."""
+    if array.dtype.kind != port.dtype.kind:
+        raise UserError(f"{where}: {array.dtype} where raw {port.dtype} values are expected")
+    result = array.astype(port.dtype)
+    if port.dtype.kind in "iu" and not np.array_equal(result, array):
+        raise UserError(f"{where}: values beyond {port.dtype}; raw values are the quantized integers")
+    return result
+
+
+def float32(array: np.ndarray) -> np.ndarray:
+    """Numbers as the board takes them; what is beyond float32 is infinity."""
+    with np.errstate(over="ignore"):
+        return array.astype("<f4")
+
+
+def quantized(array: np.ndarray, port: Port) -> np.ndarray:
+    """Numbers as the model's elements: a float32 division, rounded half away from zero, clamped."""
+    array = float32(array)
+    if port.type == "f":
+        return array
+    with np.errstate(over="ignore"):
+        ratio = array / np.float32(port.scale or 1)
+    rounded = np.trunc(ratio.astype(np.float64) + np.copysign(0.5, ratio))
+    if port.type == "?":
+        return array.astype(bool)
+    bounds = np.iinfo(port.dtype)
+    return np.clip(rounded + port.zero_point, bounds.min, bounds.max).astype(port.dtype)
+
+
+def elements(array: np.ndarray, port: Port, where: str) -> np.ndarray:
+    """Arrays of the input's own type are raw; any others are numbers, quantized as the board does."""
+    if array.dtype == port.dtype:
+        return array
+    if port.type != "f" and array.dtype.kind == "f" and np.isnan(array).any():
+        raise UserError(f"{where}: NaN cannot be quantized; remove such samples")
+    return quantized(array, port)
+
+
+def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:
+    """Raw samples over the whole range of each input; the same ones every time."""
+    size = count * sum(p.size * p.dtype.itemsize for p in ports)
+    if size > MAX_RANDOM:
+        raise UserError(f"{count} random samples of this model take {size:,} bytes; ask for fewer")
+    chance = np.random.default_rng(seed)
+    arrays = []
+    for port in ports:
+        shape = (count, *port.shape)
+        if port.type == "f":
+            arrays.append(chance.standard_normal(shape, np.float32))
+        elif port.type == "?":
+            arrays.append(chance.integers(0, 2, shape).astype(bool))
+        else:
+            bounds = np.iinfo(port.dtype)
+            arrays.append(chance.integers(bounds.min, bounds.max, shape, port.dtype, endpoint=True))
+    return arrays
+
+
+def save(path: str | Path, arrays: list[np.ndarray]) -> None:
+    """Writes outputs, each [samples, *shape], keyed by their index."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{str(i): a for i, a in enumerate(arrays)})
+    files.write(path, buffer.getvalue())
