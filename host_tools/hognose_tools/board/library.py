@@ -38,9 +38,11 @@ def library(
     }
     files = {}
     if facts.frozen_library is None:
-        for path in sorted(Path(hognose.__file__).parent.glob("*.py")):
-            if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
-                files[f"hognose/{path.name}"] = path.read_bytes()
+        package = Path(hognose.__file__).parent
+        for path in sorted(package.rglob("*.py")):
+            name = path.relative_to(package)
+            if wanted.get(name.parts[0].removesuffix(".py"), True):
+                files[f"hognose/{name.as_posix()}"] = path.read_bytes()
     if engine == "native" and not facts.builtin_engine:
         files[FILE] = native_module(facts, needs(model) if module is None else module)
     return files
@@ -51,7 +53,7 @@ def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes], streams: 
 
     `streams`: the app leaves the weights in the file.
     """
-    reference = "hognose/reference.py" in library
+    reference = "hognose/reference/__init__.py" in library
     parts = {
         "weights being read" if streams else "file": model.streamed if streams else model.size,
         "arena": model.arena_size,
