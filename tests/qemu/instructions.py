@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Instructions of one inference on the emulated boards, for `make bench`.
 
 With -icount QEMU's clock moves by 2^SHIFT ns an instruction, and a timer that MicroPython reads counts them.
@@ -14,6 +13,7 @@ from typing import Any
 
 from session import Session
 
+from hognose_tools.board.native_module import is_full
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.runners import device_bench
@@ -54,7 +54,7 @@ def count(board: str, hog: bytes) -> dict[str, Any]:
     start, read, tick = CLOCKS[board]
     options = ("-icount", f"shift={SHIFT}")
     files = {"device_bench.py": Path(device_bench.__file__).read_bytes()}
-    full = disassemble(hog).needs_full
+    full = is_full(disassemble(hog))
     with Session(board, [hog], full=full, more=files, options=options) as session:
         found = json.loads(session.execute(_MEASURE, start=start, read=read, hog=0))
     for key in ("invoke", "again"):

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The native module of every architecture, in MicroPython on its processor: TFLM's bytes."""
 
 import device_models
@@ -11,6 +10,7 @@ from session import Session
 import qemu
 from hognose_tools import runners
 from hognose_tools.analysis import verify
+from hognose_tools.board.native_module import is_full
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.data import samples
@@ -32,7 +32,7 @@ def test_published_models(models, name, board_name, monkeypatch):
         pytest.skip(f"{len(compiled.hog)} bytes and an arena of {compiled.arena_size} are too much for it")
 
     def rung(hog, engine, mode, sequence, source, done):
-        with Session(board_name, [hog, source], full=disassemble(hog).needs_full) as session:
+        with Session(board_name, [hog, source], full=is_full(disassemble(hog))) as session:
             return session.run(engine, mode, 0, 1)
 
     monkeypatch.setitem(runners.RUNNERS, board_name, rung)
@@ -71,7 +71,7 @@ def _content(hog, way):
 @pytest.mark.parametrize("full", [False, True], ids=["small", "full"])
 def test_operators(operator_cases, board_name, cases_run, full):
     """Each by the smallest module that has it."""
-    chosen = [case for case in operator_cases if disassemble(case[1]).needs_full == full]
+    chosen = [case for case in operator_cases if is_full(disassemble(case[1])) == full]
     blobs = [blob for _, hog, source, _ in chosen for blob in (hog, source)]
     differences = []
     with Session(board_name, blobs, full=full) as session:

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What one inference costs on a board: cycles on an emulated one, microseconds on a real one."""
 
 import json
@@ -7,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..board import remote
+from ..board.native_module import is_full
 from ..compiler.disassemble import HogFile, disassemble
 from ..errors import UserError
 from ..runners import device_bench, pico
@@ -71,7 +71,7 @@ def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, A
         "arena": found["arena"],
         "heap": found["heap"],
         "load_cycles" if emulated else "load_microseconds": found["load"],
-        "module_bytes": pico.module(model.needs_full).stat().st_size if emulated else None,
+        "module_bytes": pico.module(is_full(model)).stat().st_size if emulated else None,
     }
     if "layers" in found:
         facts["layers"] = [

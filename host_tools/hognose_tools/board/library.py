@@ -9,7 +9,7 @@ import hognose
 from ..compiler.disassemble import HogFile
 from ..errors import UserError
 from .facts import Facts
-from .native_module import native_module
+from .native_module import is_full, native_module
 
 # RAM that the library takes once it is imported, bytes; measured on an RP2040.
 LIBRARY_RAM = 15_000
@@ -32,7 +32,7 @@ def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()
             if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
                 files[f"hognose/{path.name}"] = path.read_bytes()
     if engine == "native" and not facts.builtin_engine:
-        files["_hognose.mpy"] = native_module(facts, model.needs_full)
+        files["_hognose.mpy"] = native_module(facts, is_full(model))
     return files
 
 

@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from ..compiler.disassemble import HogFile
 from ..errors import UserError
 from .architectures import ABI, BY_NAME
 from .facts import Facts
@@ -10,6 +11,19 @@ from .facts import Facts
 _HERE = Path(__file__).resolve()
 # Built by `make natmod`: in an installed package, in a checkout.
 _FOLDERS = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
+
+
+# What the small module has: these operators of int8, and copies of every type.
+_SMALL = {
+    *("CONV", "CONV_TILED", "DEPTHWISE", "DEPTHWISE_TILED", "DENSE", "AVERAGE_POOL", "MAX_POOL"),
+    *("ADD", "MUL", "MEAN", "SOFTMAX", "LUT", "QUANTIZE", "DEQUANTIZE"),
+}
+
+
+def is_full(hog: HogFile) -> bool:
+    """Whether a model needs more than the small module has."""
+    small = all(name in ("MOVE", "FILL") or (name in _SMALL and kind == "b") for name, kind in hog.operators)
+    return not (small and hog.port_types <= {"b", "f"})
 
 
 def path(architecture: str, full: bool) -> Path:

@@ -56,7 +56,7 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
             ) from e
     steps = work(records)
     if steps > MAX_STEPS:
-        raise UserError(f"the model computes {steps:,} steps in one run, {MAX_STEPS:,} is the limit")
+        raise UserError(f"the model computes {steps:,} steps in one run, {MAX_STEPS:,} is the limit: make it smaller")
     data.blob += bytes(-len(data.blob) % ALIGN)
     sections = {b"META": _text(meta), b"PLAN": plan, b"DATA": bytes(data.blob)}
     return _assemble(sections, arena_size, 0, steps, turns(records, steps))
