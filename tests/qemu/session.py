@@ -41,14 +41,15 @@ class Session:
         blobs: list[bytes],
         *,
         full: bool = False,
+        module: bytes | None = None,
         more: Mapping[str, bytes] = {},
         options: tuple[str, ...] = (),
     ):
-        """`blobs`: all models and samples that will be asked for; the native module small or full;
-        `more` files; `options` for QEMU."""
+        """`blobs`: all models and samples that will be asked for; the native module small or full, or
+        another one; `more` files; `options` for QEMU."""
         files = {f"hognose/{p.name}": p.read_bytes() for p in Path(hognose.__file__).parent.glob("*.py")}
         files |= {"device_run.py": Path(device_run.__file__).read_bytes(), "time.py": TIME}
-        files |= {"_hognose.mpy": module(name, full).read_bytes(), **more}
+        files |= {"_hognose.mpy": module or preset(name, full).read_bytes(), **more}
         memory = bytearray()
         self._places: list[tuple[int, int]] = []
         for blob in blobs:
@@ -76,7 +77,7 @@ class Session:
         self._board.__exit__(*error)
 
 
-def module(name: str, full: bool = False) -> Path:
+def preset(name: str, full: bool = False) -> Path:
     return (
         ROOT
         / ".build"

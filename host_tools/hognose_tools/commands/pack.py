@@ -9,7 +9,6 @@ from typing import Any
 
 from .. import files
 from ..compiler import carry_tflite, compile_tflite, signature
-from ..compiler.disassemble import disassemble
 from ..errors import UserError
 from . import arguments
 
@@ -47,7 +46,6 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
         f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
-        + ("; needs the full native module" if disassemble(compiled.hog).needs_full else "")
         + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
