@@ -20,7 +20,7 @@ from array import array
 from .model import Model, _flatten
 from .tflm_engine import flatbuffer, tflm
 
-_DTYPES = {"b": "int8", "f": "float32", "h": "int16", "i": "int32", "B": "uint8", "q": "int64"}
+_DTYPES = {"b": "int8", "f": "float32", "h": "int16", "i": "int32", "B": "uint8", "q": "int64", "?": "bool"}
 
 
 class Interpreter:

@@ -3,8 +3,8 @@
 
     xtensa_ld.py MPY_LD.PY ARGUMENTS…
 
-Code on Xtensa finds constants through a table of addresses. mpy_ld.py calls an entry "section+offset", without
-the file, so that ".rodata+0x0" of two files was one entry: one of them got the other one's constant.
+Code on Xtensa finds constants through a table of addresses. mpy_ld.py calls an entry "section+offset",
+without the file, so that ".rodata+0x0" of two files was one entry: one of them got the other one's constant.
 """
 
 import importlib

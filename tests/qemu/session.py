@@ -46,9 +46,7 @@ class Session:
     ):
         """`blobs`: all models and samples that will be asked for; the native module small or full;
         `more` files; `options` for QEMU."""
-        files = {f"hognose/{p.name}": p.read_bytes() for p in Path(hognose.__file__).parent.glob("*.py")}
-        files |= {"device_run.py": Path(device_run.__file__).read_bytes(), "time.py": TIME}
-        files |= {"_hognose.mpy": module(name, full).read_bytes(), **more}
+        files = board_files(name, full) | {"device_run.py": Path(device_run.__file__).read_bytes(), **more}
         memory = bytearray()
         self._places: list[tuple[int, int]] = []
         for blob in blobs:
@@ -74,6 +72,13 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self._board.__exit__(*error)
+
+
+def board_files(name: str, full: bool) -> dict[str, bytes]:
+    """The library and the native module of the board's architecture."""
+    library = Path(hognose.__file__).parent
+    files = {f"hognose/{p.relative_to(library)}": p.read_bytes() for p in library.rglob("*.py")}
+    return files | {"time.py": TIME, "_hognose.mpy": module(name, full).read_bytes()}
 
 
 def module(name: str, full: bool = False) -> Path:
