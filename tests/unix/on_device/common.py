@@ -10,7 +10,7 @@ import hognose
 
 MICROPYTHON = sys.implementation.name == "micropython"
 PC = sys.platform not in ("qemu", "rp2")  # not a board
-ROUNDS = 600 if PC else 60  # of what is tried on many random things
+ROUNDS = 600 if PC else 36  # of what is tried on many random things
 
 
 # The words with which an engine refuses what is not in it.
