@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hognose.reference_check import CONV, DEPTHWISE, trail
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engines import ENGINES, check, open_model
-from hognose.reference_check import CONV, DEPTHWISE, trail
 from hognose_tools import compiler
 from hognose_tools.analysis.inspect import inspect
 from hognose_tools.compiler import blocks, compile_tflite
