@@ -18,7 +18,7 @@ import serial
 import hognose
 from fake_board import ROOT, FakeBoard, PipeLink, Server
 from hognose_tools import cli
-from hognose_tools.board import connection, install
+from hognose_tools.board import connection, install, native_module
 from hognose_tools.board.examine import examine
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
@@ -211,7 +211,7 @@ def test_module_that_does_not_fit(capsys, tmp_path, app, mpy, words):
 
 
 def test_module_that_is_not_built(capsys, monkeypatch, tmp_path, board, app):
-    monkeypatch.setattr(install, "_MODULES", (tmp_path / "nowhere",))
+    monkeypatch.setattr(native_module, "FOLDERS", (tmp_path / "nowhere",))
     refused(capsys, board, app, "make natmod ARCH=x64")
 
 

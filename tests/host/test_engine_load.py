@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a loader refuses, in which words: files written by hand, at the limits of each record from both sides."""
+"""What a loader refuses, in which words: files written by hand, at the limits of records from both sides."""
 
 from __future__ import annotations
 

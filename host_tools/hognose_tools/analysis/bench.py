@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..board import remote
-from ..board.native_module import is_full
-from ..compiler.disassemble import HogFile, disassemble
+from ..board.native_module import module_size
+from ..compiler.disassemble import HogFile, disassemble, needs
 from ..errors import UserError
 from ..runners import device_bench, pico
 
@@ -71,7 +71,7 @@ def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, A
         "arena": found["arena"],
         "heap": found["heap"],
         "load_cycles" if emulated else "load_microseconds": found["load"],
-        "module_bytes": pico.module(is_full(model)).stat().st_size if emulated else None,
+        "module_bytes": module_size("armv6m", needs(model)) if emulated else None,
     }
     if "layers" in found:
         facts["layers"] = [

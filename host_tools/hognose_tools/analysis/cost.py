@@ -12,10 +12,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ..board import native_module
 from ..board.architectures import BOARDS
 from ..board.library import LIBRARY_RAM
-from ..compiler.disassemble import HogFile
+from ..board.native_module import module_size
+from ..compiler.disassemble import HogFile, needs
 from ..compiler.records import Record
 from ..errors import UserError
 
@@ -38,8 +38,7 @@ def forecast(hog: HogFile, board: str) -> dict[str, Any]:
     layers = [predict(r) if i >= hog.initial else 0 for i, r in enumerate(hog.records)]
     known = sum(n or 0 for n in layers) + _call(hog)
     total = None if None in layers else known
-    module = native_module.path(there.architecture, native_module.is_full(hog))
-    code = LIBRARY_RAM + (module.stat().st_size if module.exists() else 0)
+    code = LIBRARY_RAM + module_size(there.architecture, needs(hog))
     return {
         "board": there.title,
         "cycles": total,

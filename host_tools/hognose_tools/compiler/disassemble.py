@@ -22,6 +22,8 @@ from .writer import CHECKED, HEADER, MAGIC, SECTION, VERSION
 
 Fields = dict[str, Any]
 
+IO = "IO"  # in needs(), as the operator that inputs and outputs need
+
 
 @dataclass
 class Layer:
@@ -55,13 +57,18 @@ class HogFile:
 
     @property
     def operators(self) -> set[tuple[str, str]]:
-        """The operators that an engine must have to run it, each with an element type."""
+        """The operators that it uses, each with an element type."""
         return {(r.name, r.type) for r in self.records}
 
     @property
     def port_types(self) -> set[str]:
         """The element types of its inputs and outputs."""
         return {p.type for p in (*self.inputs, *self.outputs)}
+
+
+def needs(hog: HogFile) -> set[tuple[str, str]]:
+    """What an engine must have to run it: (operator, type), and (IO, type) for inputs and outputs."""
+    return hog.operators | {(IO, kind) for kind in hog.port_types}
 
 
 def disassemble(data: bytes) -> HogFile:
