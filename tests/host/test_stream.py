@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Models whose weights stay in the file."""
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from engines import ENGINES, open_model, run_on
 from hognose import hogfile, stream
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.compiler.records import NAMES, RECORDS, REFS, _layout
+from hognose_tools.compiler.layouts import FIELDS, REFS
+from hognose_tools.compiler.layouts import OPERATORS as RECORDS
 from hognose_tools.errors import UserError
 from operators import OPERATORS, Case, cases
 from test_compiler import dense_chain
@@ -42,16 +42,15 @@ def signed(hog: bytes) -> bytes:
 
 
 def test_the_table_of_refs_is_that_of_the_records() -> None:
-    assert len(stream._REFS) == max(NAMES) + 1
-    for name, (code, _) in RECORDS.items():
-        kind = "h" if name in ("CONV16", "CURVE") else "b"
+    assert len(stream._REFS) == max(operator.code for operator in RECORDS.values()) + 1
+    for name, operator in RECORDS.items():
         words = place = 0
-        for field, form in zip(*_layout(name, kind)[:2], strict=True):
+        for field, form in next(iter(FIELDS[operator.record].values())):
             if field in REFS and field != "unpacked":  # which is never in DATA
                 assert form == "I" and place % 4 == 0
                 words |= 1 << place // 4
             place += struct.calcsize("<" + form)
-        assert stream._REFS[code] == words, name
+        assert stream._REFS[operator.code] == words, name
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -78,7 +77,7 @@ def test_ad01_needs_a_fraction_of_its_size(models: Path, tmp_path: Path) -> None
     model = hognose.Model(file_of(tmp_path, hog), stream=True)
     assert model.len == len(hog) > 260_000
     assert model.ram < 45_000 and str(model.ram) in repr(model)
-    assert [name for name, _ in model.profile()] == ["CONV"] * len(model.profile())
+    assert [name for name, _ in model.profile()] == ["DENSE"] * len(model.profile())
 
 
 def same_as_whole(case: Case, path: str, hog: bytes) -> None:
@@ -135,8 +134,8 @@ def test_what_cannot_be_streamed_says_so(tmp_path: Path) -> None:
         (b"HOGN", "not a .hog file"),
         (hog[:-1], "length"),
         (hog[:-1] + bytes([hog[-1] ^ 1]), "damaged"),
-        (hog[:4] + b"\x02" + hog[5:], "checksum|version"),
-        (signed(hog[:24] + hog[36:48] + hog[24:36] + hog[48:]), None),  # sections may be in any order
+        (hog[:4] + b"\x03" + hog[5:], "checksum|version"),
+        (signed(hog[:32] + hog[44:56] + hog[32:44] + hog[56:]), None),  # sections may be in any order
     ]:
         if words is None:
             hognose.Model(file_of(tmp_path, damaged), stream=True)

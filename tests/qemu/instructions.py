@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Instructions of one inference on the emulated boards, for `make bench`.
 
 With -icount QEMU's clock moves by 2^SHIFT ns an instruction, and a timer that MicroPython reads counts them.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The native module of every architecture, in MicroPython on its processor: TFLM's bytes."""
 
 import instructions

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What one inference costs on a board: cycles on an emulated one, microseconds on a real one."""
 
 import json

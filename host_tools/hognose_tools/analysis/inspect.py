@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What is in a model: all facts, before it goes anywhere."""
 
 from dataclasses import asdict
