@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Changes single lines of the project, one at a time, and reports the changes that the nearest tests do not notice.
+"""Changes single lines of the project, one at a time, and reports the changes that no test notices.
 
     mutate.py                        a sample of every target; --all for every change
     mutate.py engine deploy          these targets only
     mutate.py --sample 5 --seed 2    five changes a file, others than with --seed 1
 
-A change that survives is a bound, a guard or a rounding that no test holds. The report is .build/mutations.md.
+A change that survives is a bound, a guard or a rounding that no test holds. The report is
+.build/mutations.md.
 """
 
 import argparse
@@ -41,8 +42,7 @@ class Target:
 
 TARGETS = {
     "engine": Target(
-        ("native_module/engine/load.c", "native_module/engine/check.c", "native_module/engine/state.c")
-        + ("native_module/engine/run.c", "native_module/engine/ports.c"),
+        tuple(f"native_module/engine/{name}.c" for name in ("load", "check", "state", "run", "ports")),
         ("test_engine_load.py", "test_engine_binding.py", "test_limits.py", "test_flow.py", "test_model.py"),
     ),
     "ops": Target(
@@ -104,7 +104,7 @@ def mutants(file: Path) -> Iterator[Mutant]:
     lines = file.read_text().splitlines()
     for number, line in enumerate(lines, 1):
         code = line.split("//" if file.suffix == ".c" else "#")[0]
-        if not code.strip() or re.match(r'\s*(#|//|"""|import|from|static const|const |X\()', code) or '"' in code:
+        if not code.strip() or '"' in code or re.match(r"\s*(#|import|from|static const|const )", code):
             continue
         for pattern, replacement in CHANGES:
             for match in re.finditer(pattern, code):
@@ -135,9 +135,10 @@ class Workshop:
         shutil.copytree(ROOT, self.root, ignore=ignored)
         (self.root / ".build").symlink_to(ROOT / ".build")
         self.extension = self.root / f"_hognose{sysconfig.get_config_var('EXT_SUFFIX')}"
-        self._compile = ["gcc", "-std=c99", "-O1", "-ffp-contract=off", "-fPIC", "-w", "-Inative_module/engine"]
-        self._compile += [f"-I{sysconfig.get_paths()['include']}"]
-        sources = [p for p in (self.root / "native_module").rglob("*.c") if p.parts[-2] in ("engine", "ops", "cpython")]
+        flags = ["-std=c99", "-O1", "-ffp-contract=off", "-fPIC", "-w", "-Inative_module/engine"]
+        self._compile = ["gcc", *flags, f"-I{sysconfig.get_paths()['include']}"]
+        native = self.root / "native_module"
+        sources = [p for p in native.rglob("*.c") if p.parent.name in ("engine", "ops", "cpython")]
         self.objects = {source: folder / f"{source.parent.name}-{source.stem}.o" for source in sources}
         for source in sources:
             self._build(source)
@@ -173,14 +174,17 @@ class Workshop:
         files = [str(self.root / "tests/host" / t) for t in tests if (self.root / "tests/host" / t).exists()]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
         try:
-            done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, timeout=SECONDS)
+            done = subprocess.run(
+                command, cwd=self.root, env=environment, capture_output=True, timeout=SECONDS
+            )
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("targets", nargs="*", choices=[[], *TARGETS], metavar="|".join(TARGETS))
     parser.add_argument("--sample", type=int, default=3, help="changes a file (default: 3)")
     parser.add_argument("--seed", type=int, default=1)
@@ -197,7 +201,8 @@ def main() -> None:
                 for file in sorted(ROOT.glob(pattern)):
                     found = list(mutants(file))
                     chosen += found if args.all else draw.sample(found, min(args.sample, len(found)))
-            results = [(m, workshop.survives(m, target.tests)) for m in tqdm(chosen, desc=name, unit="change")]
+            progress = tqdm(chosen, desc=name, unit="change")
+            results = [(m, workshop.survives(m, target.tests)) for m in progress]
             tried = [m for m, survived in results if survived is not None]
             survivors = [m for m, survived in results if survived]
             report += [f"## {name}: {len(survivors)} of {len(tried)}", ""]

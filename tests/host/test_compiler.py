@@ -127,6 +127,21 @@ def test_all_that_is_unsupported_is_named_at_once():
         assert words in message
 
 
+def test_a_refusal_is_short():
+    """However many problems there are, and wherever: names and shapes come from the file."""
+    b = Builder()
+    x = first = b.tensor((1,) * 200, "float32", name="x" * 200)
+    for i in range(60):
+        y = b.tensor((1,) * 200, name="y" * 200)
+        b.op(("MATRIX_DIAG", "UNIQUE", "RELU")[i % 3], [x], y)
+        x = y
+    y = b.tensor((2,) * 20, name="z" * 200)
+    b.op("NEG", [x], y)
+    with pytest.raises(UserError, match=r"operator 0 MATRIX_DIAG .* and \d+ more") as e:
+        compile_tflite(b.build([first], [y]))
+    assert len(str(e.value)) < 600
+
+
 def test_unsupported_types_are_named_with_a_remedy():
     b = Builder()
     x = b.tensor((1, 4), "float64", name="in")

@@ -47,7 +47,8 @@ class Session:
     ):
         """`blobs`: all models and samples that will be asked for; the native module small or full, or
         another one; `more` files; `options` for QEMU."""
-        files = board_files(name, full, module) | {"device_run.py": Path(device_run.__file__).read_bytes(), **more}
+        files = board_files(name, full, module)
+        files |= {"device_run.py": Path(device_run.__file__).read_bytes(), **more}
         memory = bytearray()
         self._places: list[tuple[int, int]] = []
         for blob in blobs:

@@ -101,10 +101,10 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     image, address = place(packed)
     path = tmp_path_factory.mktemp("flash") / "flash.img"
     path.write_bytes(image)
-    pico, link = boot(path)
+    pico, board = boot(path)
     try:
         unpack = UNPACK.format(address=address, size=len(packed), count=len(files))
-        link.exec(unpack, silence=PATIENCE)
+        board.exec(unpack, silence=PATIENCE)
     finally:
         pico.stop()
     return path.read_bytes()
