@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`Model`: a `.hog` file, ready to predict.
 
 model = hognose.Model("gesture.hog")
@@ -9,7 +8,6 @@ model.predict(window, out=buf)  # the same without allocating
 
 import gc
 import os
-import sys
 from array import array
 
 from . import hogfile
@@ -17,31 +15,6 @@ from . import hogfile
 _NEST = (list, tuple)
 _NUMBER = (int, float)
 _NO_BUFFER = (list, tuple, str)  # a str is one for MicroPython
-_DTYPES = {
-    "b": "int8",
-    "f": "float32",
-    "h": "int16",
-    "i": "int32",
-    "q": "int64",
-    "B": "uint8",
-    "?": "bool",
-}
-# By (sys.implementation._mpy >> 10) & 15.
-_ARCHITECTURES = (
-    "",
-    "x86",
-    "x64",
-    "armv6",
-    "armv6m",
-    "armv7m",
-    "armv7em",
-    "armv7emsp",
-    "armv7emdp",
-    "xtensa",
-    "xtensawin",
-    "rv32imc",
-    "rv64imc",
-)
 
 
 class Model:
@@ -248,7 +221,7 @@ class Model:
                 return self._stream.head
             # The header states the arena, so that all is known before anything large is allocated.
             head = file.read(hogfile.HEADER_SIZE)
-            need = size + (hogfile.arena_size(head) if head[:4] == b"HOGN" else 0)
+            need = size + hogfile.arena_size(head)
             free = _free()
             if need > free:
                 raise MemoryError(
@@ -275,11 +248,9 @@ class Model:
             copy[:] = self._file
             self._file = copy
             return self._load()
-        if self.engine != "tflm" and bytes(self._file[4:8]) == b"TFL3":
-            error = "this is a .tflite file: convert it with `hognose pack`"
-        elif self.engine != "tflm" and _carries_tflite(self._file):
-            error = "this file is for firmware with TensorFlow Lite Micro: pack it without --engine tflm"
-        raise ValueError("%s: %s" % (self._label, error))
+        from .failure import explain
+
+        raise ValueError("%s: %s" % (self._label, explain(self._file, self.engine, error)))
 
     def _check_arena(self, arena):
         if len(arena) < self.arena_size:
@@ -367,7 +338,9 @@ def _find_engine(name, file):
             return _hognose, "native"
         except (ImportError, ValueError) as e:  # ValueError: a .mpy for another architecture or version
             if name:
-                raise ImportError(_how_to_install(e))
+                from .failure import how_to_install
+
+                raise ImportError(how_to_install(e))
     from .reference import Reference
 
     return Reference(), "reference"
@@ -375,18 +348,7 @@ def _find_engine(name, file):
 
 def _carries_tflite(file):
     """Whether the file is a .tflite or a .hog that has one in place of a plan."""
-    return bytes(file[4:8]) == b"TFL3" or (bytes(file[:4]) == b"HOGN" and b"TFLM" in bytes(file[24:72]))
-
-
-def _how_to_install(error):
-    mpy = getattr(sys.implementation, "_mpy", None)
-    if mpy is None:
-        return "no native engine here (%s): install hognose with pip, or use engine='reference'" % error
-    architecture = mpy >> 10 & 15
-    if not 0 < architecture < len(_ARCHITECTURES):
-        return "this MicroPython cannot load native modules (%s): use engine='reference'" % error
-    file = "%s_%d.%d/_hognose.mpy" % (_ARCHITECTURES[architecture], mpy & 255, mpy >> 8 & 3)
-    return "no native engine (%s): copy %s to the board's /lib, or use engine='reference'" % (error, file)
+    return bytes(file[4:8]) == b"TFL3" or hogfile.is_for_tflm(file)
 
 
 def _stopwatch():
@@ -431,7 +393,7 @@ def _bytes_view(source):
 
 
 def _describe_tensor(t):
-    return "%s %s" % (t.shape, _DTYPES[t.dtype])
+    return "%s %s" % (t.shape, hogfile.DTYPES[t.dtype])
 
 
 def _flatten(x, numbers, at):

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The engine in plain Python: validates a `.hog` and runs it, with the native engine's very bytes.
 
-Slow and portable, and the readable form of native_module/README.md: it needs no more than `struct` and
-`array`. Its parts are files of their own, because a small board cannot compile a large one.
+Slow and portable, and the readable form of native_module/FORMAT.md: it needs no more than `struct` and
+`array`. load.py checks a file, check.py has what checks share, arithmetic.py, fixed.py and floats.py compute
+as C does. Each of the other files has a family of operators, as the file of its name in
+native_module/engine/ops: their check and their kernels. It is imported when a model has one of them.
 """
 
 import struct
 
-from .hogfile import SIZES
-from .reference_check import JUMP, NONE, TANH, CheckedFile, full
-from .reference_kernels import KERNELS
-from .reference_math import f32, get, put, to_int8, to_type, wrap
+from .. import hogfile
+from .arithmetic import clamp, f32, get, put, round_to_int, wrap
+from .load import File
 
 _CHUNK = 128  # numbers that are converted at once
-_MAX_TURNS = 1 << 16  # jumps backward in one run
+_RANGE = {"b": (-128, 127), "h": (-32768, 32767), "B": (0, 255)}
 
 
 class Reference:
@@ -23,7 +23,7 @@ class Reference:
     `file`: the loaded file, None before load().
     """
 
-    VERSION = 1
+    VERSION = hogfile.VERSION
     STATE_SIZE = 0
 
     def __init__(self):
@@ -31,7 +31,7 @@ class Reference:
 
     def load(self, file, state=None):
         """Validates the file and returns the arena's size in bytes. ValueError says what is wrong."""
-        self.file = CheckedFile(file)
+        self.file = File(file)
         return self.file.arena_size
 
     def write(self, state, arena, i, numbers):
@@ -41,15 +41,12 @@ class Reference:
         if len(numbers) != io.size:
             raise ValueError("%d numbers given, the input takes %d" % (len(numbers), io.size))
         at = io.ref
-        scale = io.scale if io.scale > 0 else 1.0
         for start in range(0, io.size, _CHUNK):
             values = [f32(x) for x in numbers[start : start + _CHUNK]]
-            if io.dtype == "b":
-                values = [to_int8(x, scale, io.zero_point) for x in values]
-            elif io.dtype != "f":
-                values = [to_type(x, scale, io.zero_point, io.dtype) for x in values]
+            if io.dtype != "f":
+                values = [_quantize(x, io) for x in values]
             put(arena, at, "B" if io.dtype == "?" else io.dtype, values)
-            at += len(values) * SIZES[io.dtype]
+            at += len(values) * hogfile.SIZES[io.dtype]
 
     def read(self, state, arena, i, floats):
         """Output `i`, dequantized, to an array of type f."""
@@ -57,10 +54,10 @@ class Reference:
         if len(floats) != io.size:
             raise ValueError("room for %d floats, the output has %d" % (len(floats), io.size))
         scale = io.scale if io.scale > 0 else 1.0
+        kind = "B" if io.dtype == "?" else io.dtype
         for start in range(0, io.size, _CHUNK):
             n = min(_CHUNK, io.size - start)
-            kind = "B" if io.dtype == "?" else io.dtype
-            values = get(arena, io.ref + start * SIZES[kind], kind, n)
+            values = get(arena, io.ref + start * hogfile.SIZES[kind], kind, n)
             if kind == "q":
                 values = [wrap(x) for x in values]  # what does not fit into 32 bits is not for floats
             if kind != "f":
@@ -87,37 +84,44 @@ class Reference:
             if len(given) != io.nbytes():
                 raise ValueError("%d bytes given, the input takes %d" % (len(given), io.nbytes()))
             arena[io.ref : io.ref + io.nbytes()] = given
-        self.run(state, arena, self.file.initial, len(self.file.operators))
+        self.run(state, arena, self.file.initial, self.file.count)
         for io, given in zip(self.file.outputs, outputs):
             n = io.nbytes()
             struct.pack_into("%ds" % n, given, 0, bytes(arena[io.ref : io.ref + n]))
 
     def run(self, state, arena, first, last):
         """Runs operators first ... last - 1."""
-        if not 0 <= first <= last <= len(self.file.operators):
+        file = self.file
+        if not 0 <= first <= last <= file.count:
             raise ValueError("operators %d to %d: no such range in the model" % (first, last))
-        if len(arena) < self.file.arena_size:
-            raise ValueError(
-                "the arena has %d bytes, the model needs %d" % (len(arena), self.file.arena_size)
-            )
+        if len(arena) < file.arena_size:
+            raise ValueError("the arena has %d bytes, the model needs %d" % (len(arena), file.arena_size))
         arena = memoryview(arena)
         turns = 0
         while first < last:
-            at = self.file.operators[first]
-            op = self.file.fields(at)
+            module, op, loops = file.operator(first)
             first += 1
-            if op[0] == JUMP:
-                condition, target = op[2:]
-                if condition == NONE or not arena[condition]:
-                    turns += target < first
-                    if turns > _MAX_TURNS:
-                        raise ValueError(
-                            "a loop of the model does not end: stopped after %d turns" % _MAX_TURNS
-                        )
-                    first = target
+            target = module.run(file.data, arena, op, loops)
+            if target is None:
                 continue
-            kernels = KERNELS if op[0] <= TANH else full().KERNELS
-            kernels[op[0]](self.file.data, arena, op, self.file.loops(at))
+            if target < first:  # a jump back
+                if turns == file.turns:
+                    raise ValueError("a loop of the model does not end: stopped after %d turns" % turns)
+                turns += 1
+            first = target
+
+
+def _quantize(x, io):
+    """A caller's number for an input; unlike QUANTIZE it saturates, and NaN counts as 0."""
+    x = f32(x / (io.scale if io.scale > 0 else 1.0))
+    x = clamp(x if x == x else 0.0, -2147483648.0, 2147483520.0)
+    if io.dtype == "b":
+        x = clamp(x, -1000.0, 1000.0)
+    n = wrap(round_to_int(x) + io.zero_point)
+    if io.dtype == "?":
+        return n != 0
+    low, high = _RANGE.get(io.dtype, (-0x80000000, 0x7FFFFFFF))
+    return clamp(n, low, high)
 
 
 def _flat(numbers):
