@@ -15,6 +15,18 @@ static bool jumps(const void *arena, const hog_op_t *op) {
     return op->code == HOG_JUMP && (jump->condition == HOG_NONE || ((const uint8_t *)arena)[jump->condition] == 0);
 }
 
+unsigned hog_step(const hog_t *h, void *arena, unsigned i) {
+    const hog_op_t *op = h->op;
+    for (unsigned n = i; n != 0; --n) {
+        op += op->words;
+    }
+    if (jumps(arena, op)) {
+        return ((const hog_jump_t *)(const void *)op)->target;
+    }
+    hog_run(h, arena, op);
+    return i + 1;
+}
+
 bool hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last) {
     const hog_op_t *op = h->op;
     uint32_t turns = 0;

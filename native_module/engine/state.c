@@ -214,6 +214,14 @@ const char *hog_endless(hog_call_t *call) {
     return say(call, "a loop of the model does not end: stopped after # turns", NULL, (long)call->hog->turns, 0);
 }
 
+const char *hog_run_step(hog_call_t *call, long i, unsigned *next) {
+    if (i < 0 || i >= call->hog->ops) {
+        return say(call, "no operator #: the model has #", NULL, i, call->hog->ops);
+    }
+    *next = hog_step(call->hog, call->arena, (unsigned)i);
+    return NULL;
+}
+
 const char *hog_run_range(hog_call_t *call, long first, long last) {
     const hog_t *h = call->hog;
     if (first < 0 || last < first || last > h->ops) {

@@ -11,9 +11,9 @@ import numpy as np
 import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401
 import operators_recurrent  # noqa: F401
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower import LOWER
-from hognose_tools.oracle import Oracle
 from operators import FOUNDATION, OPERATORS, cases
 from tflite_builder import Builder, Tensor
 
