@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """From a `.tflite` flatbuffer to a `.hog`, without TensorFlow.
 
-reader (flatbuffer ▶ graph) ▶ passes ▶ fold ▶ fuse ▶ dead ▶ lower (graph ▶ records) ▶ blocks ▶
+reader (flatbuffer ▶ graph) ▶ simplify ▶ fold ▶ fuse ▶ tabulate ▶ prune ▶ lower (graph ▶ records) ▶ tiling ▶
 planner (arena) ▶ writer (bytes).
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from hognose.model import _find_engine
-
 from ..errors import UserError
-from . import blocks, dead
-from .fold import fold, shorten, tabulate
+from . import engine, prune, tiling
+from .fold import fold
 from .fuse import fuse
 from .graph import Graph
 from .lower import LOWER, Lowered, lower
-from .passes import simplify
 from .planner import lower_bound, plan
 from .reader import read_tflite
+from .simplify import simplify
 from .strip import strip
+from .tabulate import shorten, tabulate
 from .writer import write_hog, write_tflm_hog
 
 __all__ = ["Compiled", "carry_tflite", "compile_graph", "compile_tflite"]
@@ -35,7 +33,7 @@ class Compiled:
     lowered: Lowered
     arena_size: int
     lower_bound: int  # bytes: no plan of these tensors can be smaller
-    removed: int = 0  # channels that are constant or unused, left out
+    removed: int = 0  # channels that were constant or unused
     undefined: list[str] = field(default_factory=list)  # why TFLM's own answer cannot be trusted
 
     @property
@@ -71,7 +69,7 @@ def compile_graph(
     if not whole:
         shorten(graph)
         tabulate(graph)
-    removed = 0 if whole else dead.remove(graph)
+    removed = 0 if whole else prune.prune(graph)
     low = lower(graph)
     if low.problems:
         unknown = any(op.kind not in LOWER for op in graph.operators)
@@ -80,7 +78,7 @@ def compile_graph(
         shapes = any(word in problem for problem in problems for word in _SIGNS_OF_SHAPES)
         first = any_batch(graph) if shapes else ""
         raise UserError(first + "; ".join(problems) + hint + _any_size(graph))
-    blocks.fit(low)
+    tiling.fit(low)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
@@ -113,9 +111,8 @@ def _any_size(graph: Graph) -> str:
 
 def _check(hog: bytes) -> None:
     """What an engine would refuse on the board is said here."""
-    engine, _ = _find_engine(None, memoryview(hog))
     try:
-        engine.load(memoryview(hog), bytearray(engine.STATE_SIZE))
+        engine.check(hog)
     except ValueError as e:
         raise UserError(f"the engine refuses what the model becomes ({e}): damaged model") from e
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLM's compressed constants, its operator TFLM_DECODE, as what they stand for.
 
 An ancillary tensor says how one is stored: 16 bytes, of which byte 0 is the kind, 1 and 4 are versions, then

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLite's fixed-point arithmetic, on the host: what the board finds ready in tables and multipliers.
 
 Sources: TensorFlow's lite/kernels/internal/quantization_util and gemmlowp's fixedpoint.h.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A quantized model as the float32 model that it stands for: its weights, nothing rounded between layers."""
 
 from collections.abc import Iterator

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Step 2, too: what a neighbour can do as well, to the bit, is left to it.
 
 Padding before a convolution becomes the convolution's own, an activation the bounds of the operator before
@@ -11,7 +10,7 @@ batch size was not fixed it mixes the batches up.
 import numpy as np
 
 from .graph import Edges, Graph, Operator, Tensor
-from .lower.window import SAME
+from .lower.geometry import SAME
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _CLAMPING = (*_CONVOLUTIONS, "FULLY_CONNECTED", "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A model as the compiler sees it: tensors and the operators between them."""
 
 from collections import Counter

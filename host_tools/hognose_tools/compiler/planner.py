@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Step 5: where each tensor lies in the arena, decided offline.
 
 The problem is dynamic storage allocation: rectangles (lifetime by size) stacked as low as possible,

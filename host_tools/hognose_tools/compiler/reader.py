@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Step 1: a `.tflite` flatbuffer into a Graph (schema: TensorFlow's lite/schema/schema.fbs)."""
 
 import re

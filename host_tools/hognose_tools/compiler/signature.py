@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A file with several models in it: the one that is asked for becomes the first, which TFLM runs."""
 
 import struct

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A `.tflite` without what TFLM does not read: names, min/max, signatures, metadata, whatever is there twice.
 Weights that are stored as float16, which TFLM does not know, become float32.
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Resource variables: VAR_HANDLE names one, READ_VARIABLE and ASSIGN_VARIABLE copy.
 
 They are state (Lowered.new_state), as in TFLM's micro_resource_variable.cc. CALL_ONCE is in `lower`.
@@ -10,7 +9,8 @@ from dataclasses import replace
 from ..graph import Operator, Tensor
 from ..planner import Buffer
 from ..records import ITEMSIZE
-from .core import Const, Lowered, Step, Unsupported, View, typecode
+from .steps import Const, Lowered, Step, View
+from .tensors import Unsupported, typecode
 
 READ, ASSIGN = "READ_VARIABLE", "ASSIGN_VARIABLE"
 

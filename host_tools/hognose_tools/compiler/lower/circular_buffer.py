@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """CIRCULAR_BUFFER: the last frames of a stream (TFLM's kernels/circular_buffer.cc)."""
 
 import struct
@@ -8,18 +7,20 @@ import numpy as np
 from flatbuffers import flexbuffers
 
 from ..graph import Operator, Tensor
-from ..records import Loop, function
-from .core import LIMITS, Const, Label, Lowered, Step, Unsupported, arithmetic
-from .shape import fits, shifted
+from ..records import Loop
+from . import binary
+from .move import shifted
+from .steps import Const, Label, Lowered, Step
+from .tensors import LIMITS, Unsupported, arithmetic, fits
 
 KIND = "CIRCULAR_BUFFER"
-_OFTEN = (5, 13, 25)  # slots of those that TFLM lets run each time, where the model says nothing
+_OFTEN = (5, 13, 25)  # slots of buffers after which TFLM runs on each time, where the model says nothing
 
 
 def circular_buffer(low: Lowered, op: Operator) -> None:
-    """Shifts its output, a state, and runs on only each so many times; else the model's outputs stay.
+    """Shifts its output, a state. The rest of the model runs once in `cycles` runs; else its outputs stay.
 
-    TFLM, which shares the memory of its outputs, leaves there whatever it has had to put there then.
+    TFLM reuses the memory of the outputs, and so leaves anything there.
     """
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
@@ -55,19 +56,17 @@ def _cycles(op: Operator) -> int:
 
 
 def _count(low: Lowered, op: Operator, cycles: int) -> None:
-    """Once in `cycles` times what follows runs, or the second output is true."""
+    """Once in `cycles` runs what follows runs or, with a second output, that one is true."""
     number = Tensor(low.new_index(), "", (1,), "int32", np.array([]), np.array([]), 0)
     counter = low.new_state(number, 0)
     one, limit, zero = (Const(np.array([n], "<i4").tobytes()) for n in (1, cycles, 0))
     ready = low.place(op.outputs[1]) if len(op.outputs) > 1 else low.new_buffer(1)
-    bounds = {"loops": 1, "min": LIMITS["i"][0], "max": LIMITS["i"][1]}
     for name, in1, in2, out in (
         ("ADD", counter, one, counter),
         ("LESS_EQUAL", limit, counter, ready),
         ("SELECT", ready, zero, counter),
     ):
-        fields = {"in1": in1, "in2": in2, "out": out, "function": function("COMBINE", name), **bounds}
-        low.emit("COMBINE", op, fields, [Loop(1, 0, 0)], kind="i")
+        binary.emit(low, op, name, "i", {"in1": in1, "in2": in2, "out": out}, [Loop(1, 0, 0)])
     if len(op.outputs) == 1:
         end = Label()
         low.steps.append(Step("JUMP", "?", {"condition": ready, "target": end}, [], op, op.outputs[0]))

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Functions of one value that are no table: of float32 and between types APPLY, of integers RESCALE."""
+"""Functions of one value. What is no table is APPLY (float32, and between types) or RESCALE (integers)."""
+
+import math
+from typing import Any
 
 import numpy as np
 
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
-from ..records import ITEMSIZE, TYPECODE, function
-from . import elementwise
-from .core import ASK_TYPE, LIMITS, Lowered, Unsupported, arithmetic, quantized, same_size, typecode
+from ..layouts import FUNCTIONS
+from ..records import ITEMSIZE, TYPECODE
+from . import curve, lookup
+from .steps import Lowered
+from .tensors import ASK_TYPE, LIMITS, Unsupported, arithmetic, quantized, same_size, typecode
 
 _ONE = (1 << 30, 1)  # the multiplier 1
 _INT8 = {
-    "ABS": elementwise.absolute,
-    "ELU": elementwise.elu,
-    "HARD_SWISH": elementwise.hard_swish,
-    "LEAKY_RELU": elementwise.leaky_relu,
-    "RSQRT": elementwise.rsqrt,
+    "ABS": lookup.absolute,
+    "ELU": lookup.elu,
+    "HARD_SWISH": lookup.hard_swish,
+    "LEAKY_RELU": lookup.leaky_relu,
+    "RSQRT": lookup.rsqrt,
 }
 
 
@@ -28,7 +32,7 @@ def _apply(
         "in": low.place(x),
         "out": low.place(y),
         "count": x.size,
-        "function": function("APPLY", name),
+        "function": FUNCTIONS["APPLY"][name],
         "out_type": ord(target),
         "alpha": alpha,
         "zero_point": zero_point,
@@ -53,7 +57,7 @@ def _rescale(
         "in": low.place(x),
         "out": low.place(y),
         "count": x.size,
-        "function": function("RESCALE", name),
+        "function": FUNCTIONS["RESCALE"][name],
         "out_type": ord(target),
         "multiplier": multiplier[0],
         "shift": multiplier[1],
@@ -68,8 +72,15 @@ def _rescale(
     low.emit("RESCALE", op, fields, kind=source, inplace=[x] if shrinks else [])
 
 
+def _float32(low: Lowered, op: Operator, name: str, **bounds: float) -> None:
+    """CLAMP, LOGISTIC, TANH."""
+    x, y = same_size(op)
+    fields = {"in": low.place(x), "out": low.place(y), "count": x.size, **bounds}
+    low.emit(name, op, fields, kind="f", inplace=[x])
+
+
 def unary(low: Lowered, op: Operator) -> None:
-    """A function that has one input, and an alpha perhaps."""
+    """A function of one input, and perhaps of an option alpha."""
     x, y = same_size(op)
     kind = typecode(x, y)
     if kind == "f":
@@ -95,7 +106,7 @@ def _leaky_relu(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
 
 
 def _rsqrt(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
-    _rescale(low, op, x, y, "RSQRT", elementwise.rsqrt_scale(x, y))
+    _rescale(low, op, x, y, "RSQRT", lookup.rsqrt_scale(x, y))
 
 
 def _relu(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
@@ -119,10 +130,23 @@ _INT16 = {
 
 def relu(low: Lowered, op: Operator) -> None:
     """RELU, RELU6."""
-    x, y = same_size(op)
-    if typecode(x, y) in "bf":
-        return {"RELU": elementwise.relu, "RELU6": elementwise.relu6}[op.kind](low, op)
+    kind = typecode(*same_size(op))
+    if kind == "b":
+        return {"RELU": lookup.relu, "RELU6": lookup.relu6}[op.kind](low, op)
+    if kind == "f":
+        return _float32(low, op, "CLAMP", min=0.0, max={"RELU": math.inf, "RELU6": 6.0}[op.kind])
     return unary(low, op)
+
+
+def sigmoid(low: Lowered, op: Operator) -> None:
+    """LOGISTIC, TANH."""
+    x, y = same_size(op)
+    kind = arithmetic(x, y, kinds="bhf")
+    if kind == "f":
+        return _float32(low, op, op.kind)
+    if kind == "h":
+        return curve.sigmoid(low, op, x, y)
+    return {"LOGISTIC": lookup.logistic, "TANH": lookup.tanh}[op.kind](low, op)
 
 
 def logical_not(low: Lowered, op: Operator) -> None:
@@ -145,8 +169,11 @@ def cast(low: Lowered, op: Operator) -> None:
 def quantize(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
     pair = TYPECODE.get(x.dtype, "") + TYPECODE.get(y.dtype, "")
-    if pair in ("bb", "fb"):
-        return elementwise.quantize(low, op)
+    if pair == "bb":
+        return lookup.requantized(low, op)
+    if pair == "fb":
+        # In place: it goes forward, and its results are smaller.
+        return _between(low, op, "QUANTIZE", x, y, int8=y, inplace=[x])
     for t in (x, y):
         if t.dtype != "float32" and len(t.scales) != 1:
             raise Unsupported(f"an {t.dtype} tensor has no usable scale: quantize the model again")
@@ -165,4 +192,21 @@ def dequantize(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
     if x.dtype in ("int16", "uint8") and y.dtype == "float32" and len(x.scales) == 1:
         return _apply(low, op, "DEQUANTIZE", x, y, float(x.scale), x.zero_point)
-    return elementwise.dequantize(low, op)
+    if (x.dtype, y.dtype) != ("int8", "float32"):
+        raise Unsupported(f"{x.dtype} to {y.dtype} is not supported: {ASK_TYPE}")
+    return _between(low, op, "DEQUANTIZE", x, y, int8=x, inplace=[])
+
+
+def _between(
+    low: Lowered, op: Operator, name: str, x: Tensor, y: Tensor, *, int8: Tensor, inplace: list[Tensor]
+) -> None:
+    """QUANTIZE and DEQUANTIZE between float32 and `int8`, which has the scale."""
+    arithmetic(int8)
+    fields: dict[str, Any] = {
+        "in": low.place(x),
+        "out": low.place(y),
+        "count": x.size,
+        "scale": float(int8.scale),
+        "zero_point": int8.zero_point,
+    }
+    low.emit(name, op, fields, kind="b", inplace=inplace)

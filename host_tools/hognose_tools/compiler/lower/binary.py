@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Operators with two operands or more: all become COMBINE, but for ADD and MUL of int8 and float32."""
+"""Operators with two operands or more: ADD and MUL of int8 and float32, and COMBINE, which is all others."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +9,13 @@ import numpy as np
 
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
-from ..records import Loop, function
-from . import elementwise
-from .core import (
+from ..layouts import FUNCTIONS
+from ..records import Loop
+from .move import copy, shifted
+from .steps import Lowered, View
+from .tensors import (
     ASK_TYPE,
     LIMITS,
-    Lowered,
     Unsupported,
     activation,
     arithmetic,
@@ -24,13 +24,16 @@ from .core import (
     nest,
     typecode,
 )
-from .shape import copy, shifted
 
-_COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL")
 _MIRRORED = {"GREATER": "LESS", "GREATER_EQUAL": "LESS_EQUAL"}
+# What operands have whose bytes are not scaled.
+_AS_THEY_ARE = {
+    "left_shift": 0,
+    **dict.fromkeys(("multiplier1", "multiplier2", "multiplier", "shift1", "shift2", "shift", "in2_zp"), 0),
+}
 
 
-def operands(op: Operator) -> tuple[Tensor, Tensor, Tensor]:
+def _operands(op: Operator) -> tuple[Tensor, Tensor, Tensor]:
     """Two inputs and the output, whose shape is what they broadcast to."""
     a, b, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert a is not None and b is not None
@@ -45,7 +48,7 @@ def operands(op: Operator) -> tuple[Tensor, Tensor, Tensor]:
     return a, b, y
 
 
-def emit(
+def _emit(
     low: Lowered,
     op: Operator,
     name: str,
@@ -54,38 +57,59 @@ def emit(
     fields: dict[str, Any],
     inplace: Sequence[Tensor] = (),
 ) -> None:
-    """A COMBINE of the function `name`; `kind` is the type of the second operand."""
+    """The function `name` of two tensors; `kind` is the type of the second one."""
     a, b, y = tensors
     loops = nest(y.shape, *(broadcast_strides(t.shape, y.shape) for t in (a, b))) or [Loop(1, 0, 0)]
     refs = {"in1": low.place(a), "in2": low.place(b), "out": low.place(y)}
-    fields = {**refs, "loops": len(loops), "function": function("COMBINE", name), **fields}
-    low.emit("COMBINE", op, fields, loops, kind=kind, inplace=inplace)
+    emit(low, op, name, kind, {**refs, **fields}, loops, inplace)
+
+
+def emit(
+    low: Lowered,
+    op: Operator,
+    name: str,
+    kind: str,
+    fields: dict[str, Any],
+    loops: Sequence[Loop],
+    inplace: Sequence[Tensor] = (),
+    tensor: Tensor | None = None,
+) -> None:
+    """An ADD or MUL, or a COMBINE of the function `name`. `fields`: operands, output, scales if any."""
+    own = name in ("ADD", "MUL") and kind in "bf"
+    fields = {**_AS_THEY_ARE, **unbounded(kind), "function": 0, **fields}
+    if not own:
+        fields["function"] = FUNCTIONS["COMBINE"][name]
+    low.emit(name if own else "COMBINE", op, fields, loops, kind=kind, inplace=inplace, tensor=tensor)
+
+
+def unbounded(kind: str) -> dict[str, Any]:
+    """A clamp that changes nothing."""
+    low, high = (-math.inf, math.inf) if kind == "f" else LIMITS[kind]
+    return {"min": low, "max": high, **({"in_zp": 0, "out_zp": 0} if kind in "bh" else {})}
 
 
 def binary(low: Lowered, op: Operator) -> None:
     """ADD, SUB, MUL, DIV, SQUARED_DIFFERENCE."""
-    a, b, y = operands(op)
+    a, b, y = _operands(op)
     kinds = {"DIV": "bif"}.get(op.kind, "bhif")
     kind = arithmetic(a, b, y, kinds=kinds)
-    if op.kind in ("ADD", "MUL") and kind in "bf":
-        return elementwise.binary(low, op)
-    fields = clamp(op, kind, activation(op))
+    fields: dict[str, Any] = clamp(op, kind, activation(op))
     if kind in "bh":
         scales = _scales(op.kind, kind, a, b, y)
         fields |= {"in_zp": a.zero_point, "in2_zp": b.zero_point, **scales}
     if (op.kind, kind) in (("SQUARED_DIFFERENCE", "f"), ("ADD", "i")):  # as TFLM has it
-        fields |= _unbounded(kind)
+        fields |= unbounded(kind)
     whole = [t for t in (a, b) if t.shape == y.shape]
-    return emit(low, op, op.kind, (a, b, y), kind, fields, whole)
+    _emit(low, op, op.kind, (a, b, y), kind, fields, whole)
 
 
 def _scales(name: str, kind: str, a: Tensor, b: Tensor, y: Tensor) -> dict[str, int]:
     """Multipliers and shifts as TFLM's Prepare functions compute them, some in float32, some in double."""
     sa, sb, sy = (float(t.scale) for t in (a, b, y))
     if name == "MUL":
-        return multipliers(multiplier=sa * sb / sy)
+        return _multipliers(multiplier=sa * sb / sy)
     if name == "DIV":
-        return multipliers(multiplier=sa / (sb * sy))
+        return _multipliers(multiplier=sa / (sb * sy))
     twice = 2 * max(sa, sb)
     if name in ("ADD", "SUB"):
         left = 20 if kind == "b" else 15
@@ -98,11 +122,11 @@ def _scales(name: str, kind: str, a: Tensor, b: Tensor, y: Tensor) -> dict[str, 
         raise Unsupported("its output scale is far smaller than its input scales: quantize the model again")
     return {
         "left_shift": left,
-        **multipliers(multiplier1=ratios[0], multiplier2=ratios[1], multiplier=ratios[2]),
+        **_multipliers(multiplier1=ratios[0], multiplier2=ratios[1], multiplier=ratios[2]),
     }
 
 
-def multipliers(**reals: float) -> dict[str, int]:
+def _multipliers(**reals: float) -> dict[str, int]:
     """Fields multiplier… and shift… of these real numbers."""
     fields = {}
     for name, real in reals.items():
@@ -110,36 +134,30 @@ def multipliers(**reals: float) -> dict[str, int]:
     return fields
 
 
-def _unbounded(kind: str) -> dict[str, Any]:
-    """A clamp that changes nothing."""
-    low, high = (-math.inf, math.inf) if kind == "f" else LIMITS[kind]
-    return {"min": low, "max": high}
-
-
 def of_one_type(low: Lowered, op: Operator, *, kinds: str) -> None:
     """Operators on the elements as they are, inputs and output alike: MAXIMUM, FLOOR_DIV, LOGICAL_AND …"""
-    a, b, y = operands(op)
+    a, b, y = _operands(op)
     kind = _one_of(op, kinds, a, b, y)
     whole = [t for t in (a, b) if t.shape == y.shape]
-    emit(low, op, op.kind, (a, b, y), kind, _unbounded(kind), whole)
+    _emit(low, op, op.kind, (a, b, y), kind, {}, whole)
 
 
 def comparison(low: Lowered, op: Operator) -> None:
-    a, b, y = operands(op)
+    a, b, y = _operands(op)
     name = op.kind
     if name in _MIRRORED:
         a, b, name = b, a, _MIRRORED[name]
-    kinds = "biqf?" if name.endswith("EQUAL") and not name.startswith("LESS") else "biqf"
+    kinds = "biqf?" if name in ("EQUAL", "NOT_EQUAL") else "biqf"
     kind = arithmetic(a, b, kinds=kinds)
     if y.dtype != "bool":
         raise Unsupported(f"a comparison gives bool, not {y.dtype}: damaged model")
-    fields = _unbounded(kind)
+    fields: dict[str, Any] = {}
     if kind == "b":
         if max(a.scale, b.scale) >= 1:
             raise Unsupported("TFLM compares only tensors of scales below 1: quantize the model again")
-        scales = multipliers(multiplier1=float(a.scale), multiplier2=float(b.scale))
+        scales = _multipliers(multiplier1=float(a.scale), multiplier2=float(b.scale))
         fields |= {"left_shift": 8, "in_zp": a.zero_point, "in2_zp": b.zero_point, **scales}
-    emit(low, op, name, (a, b, y), kind, fields)
+    _emit(low, op, name, (a, b, y), kind, fields)
 
 
 def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
@@ -151,14 +169,14 @@ def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
 
 
 def prelu(low: Lowered, op: Operator) -> None:
-    a, b, y = operands(op)
+    a, b, y = _operands(op)
     kind = arithmetic(a, b, y)
-    fields = _unbounded(kind)
+    fields: dict[str, Any] = {}
     if kind == "b":
         sa, sb, sy = (float(t.scale) for t in (a, b, y))
-        scales = multipliers(multiplier1=sa / sy, multiplier=sa * sb / sy)
-        fields |= {"in_zp": a.zero_point, "in2_zp": b.zero_point, "out_zp": y.zero_point, **scales}
-    emit(low, op, op.kind, (a, b, y), kind, fields, [a] if a.shape == y.shape else [])
+        scales = _multipliers(multiplier1=sa / sy, multiplier=sa * sb / sy)
+        fields = {"in_zp": a.zero_point, "in2_zp": b.zero_point, "out_zp": y.zero_point, **scales}
+    _emit(low, op, op.kind, (a, b, y), kind, fields, [a] if a.shape == y.shape else [])
 
 
 def broadcast_args(low: Lowered, op: Operator) -> None:
@@ -176,11 +194,8 @@ def broadcast_args(low: Lowered, op: Operator) -> None:
             "in1": low.place(a),
             "in2": shifted(low.place(b), 4 * more),
             "out": shifted(low.place(y), 4 * more),
-            "loops": 1,
-            "function": function("COMBINE", "MAXIMUM"),
-            **_unbounded(kind),
         }
-        low.emit("COMBINE", op, fields, [Loop(a.size, 1, 1)], kind=kind)
+        emit(low, op, "MAXIMUM", kind, fields, [Loop(a.size, 1, 1)])
 
 
 def select(low: Lowered, op: Operator) -> None:
@@ -198,4 +213,11 @@ def select(low: Lowered, op: Operator) -> None:
     contiguous = broadcast_strides(y.shape, y.shape)
     low.place(y)  # its own: it is written to
     copy(low, op, other, y, y.shape, (0, strides), (0, contiguous))
-    emit(low, op, "SELECT", (condition, x, y), kind, _unbounded(kind))
+    _emit(low, op, "SELECT", (condition, x, y), kind, {})
+
+
+def integers_combined(low: Lowered, op: Operator, name: str, operands: Sequence[Any], loop: Loop) -> View:
+    """A new buffer of int32 values: the function `name` of those at two places."""
+    values = low.new_buffer(4 * loop.n)
+    emit(low, op, name, "i", {"in1": operands[0], "in2": operands[1], "out": values}, [loop])
+    return values

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Step 2: what can be left out before anything is lowered."""
 
 import numpy as np

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Step 2, too: channels that are the same for every input, or that nothing reads, are left out.
+"""Step 2, too: prunes dead channels, which are the same for every input, or which nothing reads.
 
-A channel of a convolution whose weights are all 0 is a constant. Its share of the next convolution's sums is
-one as well and goes into that one's bias: exactly, because sums are integers and wrap. Not so where the next
-one's window reaches over the border, unless the constant is the zero point, which stands there too.
+A channel of a convolution whose weights are all 0 is a constant. So is what it contributes to the sums of the
+next convolution, and that goes into the bias: exactly, because sums are integers and wrap. Not where the next
+window reaches over the border, unless the constant is the zero point, which is what the padding holds.
 """
 
 from collections import Counter
@@ -15,18 +14,18 @@ import numpy as np
 
 from . import fixedpoint as fx
 from .graph import Graph, Operator, Tensor
-from .lower import reduction, window
-from .lower.core import Unsupported, activation, clamp, constant
+from .lower import geometry, reduce
+from .lower.tensors import Unsupported, activation, clamp, constant
 
-# What leaves a constant as it is.
+# What does not change a constant.
 _AS_THEY_ARE = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _SIDES = (("h", 1), ("w", 2))
-_MULTIPLE = 4  # kernels work on so many channels at once
+_MULTIPLE = 4  # channels that kernels compute at once
 
 
 @dataclass
 class _Layer:
-    """An int8 operator whose channels, the last axis, can be left out: CONV_2D, FULLY_CONNECTED,
+    """An int8 operator whose channels, the last axis, can be pruned: CONV_2D, FULLY_CONNECTED,
     DEPTHWISE_CONV_2D (one to one), MEAN of images, a pool, a change of shape."""
 
     op: Operator
@@ -37,7 +36,7 @@ class _Layer:
     bounds: tuple[int, int] = (-128, 127)  # of the activation
     constants: list[int | None] = field(default_factory=list)  # of the output, by channel
     keep: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))  # channels of the output
-    narrows: bool = False  # it, or one that makes its channels, can make fewer
+    narrows: bool = False  # it, or the operator that makes its channels, can make fewer
 
     @property
     def mixes(self) -> bool:
@@ -54,8 +53,8 @@ class _Layer:
         return self.op.outputs[0]
 
 
-def remove(graph: Graph) -> int:
-    """Returns how many channels are left out."""
+def prune(graph: Graph) -> int:
+    """Returns how many channels are gone."""
     layers = {layer.y.index: layer for op in graph.operators if (layer := _layer(op))}
     readers = Counter(t.index for op in graph.operators for t in op.inputs if t is not None)
     readers.update(t.index for t in graph.outputs)
@@ -109,7 +108,7 @@ def _read(op: Operator) -> _Layer | None:
         return None  # several groups, several outputs a channel, or damaged
     if outputs != (channels if depthwise else w.shape[0]) or len(w.scales) not in (1, outputs):
         return None
-    sides = [] if dense else [window.window(op, s, x.shape[a], y.shape[a], w.shape[a]) for s, a in _SIDES]
+    sides = [] if dense else [geometry.window(op, s, x.shape[a], y.shape[a], w.shape[a]) for s, a in _SIDES]
     scales = [fx.quantize_multiplier(float(x.scale) * float(s) / float(y.scale)) for s in w.scales]
     weights = w.data.astype(np.int64)
     weights = (
@@ -130,7 +129,7 @@ def _read_mean(op: Operator) -> _Layer | None:
         return None
     count = prod(x.shape[a] for a in axes)
     weights, bias = np.full((channels, 1, 1), count), np.zeros(channels, np.int64)
-    return _Layer(op, weights, bias, scales=[reduction.mean_scale(x, y, count)] * channels)
+    return _Layer(op, weights, bias, scales=[reduce.mean_scale(x, y, count)] * channels)
 
 
 def _foldable(layer: _Layer, before: _Layer | None) -> np.ndarray:
@@ -179,7 +178,7 @@ def _needed(layer: _Layer, after: _Layer | None) -> np.ndarray:
 
 
 def _shrink(layer: _Layer, before: _Layer | None) -> None:
-    """Without the channels that are left out, and with their share in the bias."""
+    """Takes the pruned channels away; what they contributed goes into the bias."""
     channels = int(layer.keep.sum())
     kept = before.keep if before else np.ones(layer.x.shape[-1], bool)
     stored = layer.weights is not None and layer.op.kind != "MEAN"
