@@ -233,7 +233,7 @@ def test_file_system_that_becomes_full(capsys, monkeypatch, tmp_path, app):
     board = FakeBoard(tmp_path, blocks=24)
     board.write("/main.py", "print('old')")
     monkeypatch.setattr(install, "_check_flash", lambda *_: None)
-    refused(capsys, board, app, "is full", "as it was")
+    refused(capsys, board, app, "is full", "its app is unchanged")
     assert board.output().startswith("old")
 
 
@@ -274,7 +274,7 @@ def test_no_such_port(capsys, app, tool):
     assert "cannot open socket://127.0.0.1:1" in port_error(
         capsys, "socket://127.0.0.1:1", app, "--tool", tool
     )
-    assert "is no port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
+    assert "is not a port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
 
 
 @pytest.mark.parametrize("tool", ["mpremote", "ampy"])

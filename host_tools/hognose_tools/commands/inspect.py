@@ -12,7 +12,9 @@ from ..analysis.inspect import inspect
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
-    parser.add_argument("--board", metavar="pico", help="what it needs there: cycles, time, RAM, flash")
+    parser.add_argument(
+        "--board", metavar="pico", help="also forecast cycles, time, RAM and flash on this board"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -68,7 +70,7 @@ def _cycles(layer: dict[str, Any]) -> str:
 
 
 def _forecast(facts: dict[str, Any]) -> list[str]:
-    """What forecast() found, but for the layers."""
+    """The totals of a forecast."""
     lines = [f"on a {facts['board']}: " + _time(facts)]
     streamed = facts["ram"] > facts["ram_free"] and facts["ram_streamed"] <= facts["ram_free"]
     need = facts["ram_streamed"] if streamed else facts["ram"]
