@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
     parser.add_argument("--on", default="rp2040", metavar="{rp2040,board[:PORT]}", help="default: rp2040")
     parser.add_argument("--layers", action="store_true", help="also each operator")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:

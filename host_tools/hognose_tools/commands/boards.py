@@ -16,7 +16,7 @@ PATIENCE = 4.0  # seconds per port: there may be no board on it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", action="append", help="may be repeated (default: all USB serial ports)")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the float model (default: the quantized weights, run in float)",
     )
     parser.add_argument("--html", metavar="OUT.html", help="write the table with a plot as a web page")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments.add_runner(parser)
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from .. import files
 from ..analysis.inspect import inspect
+from ..board.architectures import BOARDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
-    parser.add_argument(
-        "--board", metavar="pico", help="also forecast cycles, time, RAM and flash on this board"
-    )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    boards = ",".join(sorted(BOARDS))
+    parser.add_argument("--board", metavar=boards, help="also forecast cycles, time, RAM and flash there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
