@@ -233,7 +233,7 @@ def test_file_system_that_becomes_full(capsys, monkeypatch, tmp_path, app):
     board = FakeBoard(tmp_path, blocks=24)
     board.write("/main.py", "print('old')")
     monkeypatch.setattr(install, "_check_flash", lambda *_: None)
-    refused(capsys, board, app, "is full", "its app is unchanged")
+    refused(capsys, board, app, "is full", "as it was")
     assert board.output().startswith("old")
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Forecasts what a model costs on a board: cycles as a weighted sum of what each kernel does how often.
+"""What a layer costs on a board, before it is there: cycles as a sum of what its kernel counts.
 
 The weights are in cost.json, fitted by tests/fit_cost.py to cycles on the emulated Pico (flash as if cached,
 the native module in RAM). An operator that was not measured has no figure rather than a guess.

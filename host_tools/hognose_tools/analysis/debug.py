@@ -61,7 +61,7 @@ def _values(
 
 
 def _tflm(tflite: bytes, inputs: list[np.ndarray], values: layers.Values, notes: list[str]) -> layers.Values:
-    """TFLM's values of the same tensors; none, and a note, where TFLM cannot run the model."""
+    """TFLM's own values of the same tensors; none, and a note, where it cannot tell."""
     try:
         return layers.in_tflm(tflite, inputs, values)
     except UserError as e:

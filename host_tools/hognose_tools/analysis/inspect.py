@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""All facts about a model: layers, memory, sizes."""
+"""What is in a model: all facts, before it goes anywhere."""
 
 from dataclasses import asdict
 from typing import Any

@@ -43,7 +43,7 @@ def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on
 
 
 def in_tflm(tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int]) -> Values:
-    """Of the tensors `indices` in TFLM. OracleError where it refuses the model."""
+    """TFLM's own. OracleError where it refuses the model."""
     oracle = Oracle(tflite, keep_all=True)
     found: dict[int, list[np.ndarray]] = {i: [] for i in indices}
     for sample in zip(*inputs, strict=True):

@@ -13,7 +13,7 @@ def operators() -> dict[str, dict[str, str]]:
 
 
 def markdown() -> list[str]:
-    """The same as a Markdown table, line by line."""
+    """The same as the lines of a table."""
     marks = {"small": "✓", "full": "full"}
     head = ["| operator | " + " | ".join(TYPECODE) + " |", "|---|" + ":-:|" * len(TYPECODE)]
     return head + [

@@ -65,7 +65,7 @@ def verify(
     """The first difference, in words, or None. `inputs`: raw, each [samples, *shape].
 
     A model that keeps state is reset before every `sequence` samples, and so is TFLM's; 0: never.
-    `packed`: the compiled model, or only the bytes of a `.hog`; then no layer is named.
+    `packed`: what the compiler made, or only the bytes of a `.hog`; then no layer is named.
     """
     count = len(inputs[0])
     hog = packed if isinstance(packed, bytes) else packed.hog

@@ -193,7 +193,7 @@ def _write(link: Link, code: str, *, expression: bool = True) -> Any:
     except BoardError as e:
         if e.errno == ENOSPC:
             raise UserError(
-                f"the file system of the board on {link.port} is full; its app is unchanged: "
+                f"the file system of the board on {link.port} is full, the app on it is as it was: "
                 "delete files there (`mpremote fs ls`, `mpremote fs rm`) and run the command again"
             ) from e
         if e.errno == EROFS:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose deploy`: copies library, native module, model and app to a board, all or none."""
+"""`hognose deploy`: library, native module, model and app onto a board, all or none."""
 
 import argparse
 import sys

@@ -20,5 +20,5 @@ def main(args: argparse.Namespace) -> int:
     print(f"{'operator':26}" + "".join(f"{t:>9}" for t in TYPECODE))
     for name, types in table.items():
         print(f"{name:26}" + "".join(f"{types.get(t, '-'):>9}" for t in TYPECODE))
-    print("\nsmall: every engine runs it; full: only the full native module does")
+    print("\nsmall: every engine runs it; full: the native module must be the full one")
     return 0

@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
         f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
         + ("; needs the full native module" if disassemble(compiled.hog).needs_full else "")
-        + (f"; {compiled.removed} channels pruned" if compiled.removed else "")
+        + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
     others = [] if args.signature else signature.names(source)
