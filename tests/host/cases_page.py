@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Tables of the cases that each engine ran, by operator and type: of a test run, and of `make operators`."""
 
 from collections.abc import Mapping

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Recorded data in all its forms, and what is said of data that cannot be used."""
 
 import importlib.util

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose deploy` and `hognose boards` on a board that is a process (see fake_board.py)."""
 
 import itertools

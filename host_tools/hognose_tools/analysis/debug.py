@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A model layer by layer, to see which layer quantization broke."""
 
 import math

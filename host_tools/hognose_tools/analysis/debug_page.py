@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The page that `hognose debug --html` writes: a table and a plot of the ratios, in one file."""
 
 from html import escape

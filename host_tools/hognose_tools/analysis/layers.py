@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The outputs of a model's layers: on any runner, in TFLM, and in float32.
 
 Values are keyed by the tensor's index in the model's first subgraph, each [samples, *shape].

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Compares every byte of an engine's output with TensorFlow Lite Micro's."""
 
 from dataclasses import dataclass

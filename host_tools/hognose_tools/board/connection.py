@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Boards on serial ports. Only this file uses mpremote's internals, which may change with any release."""
 
 import ast

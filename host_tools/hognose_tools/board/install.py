@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Installs files on a board, all or none, through any Link: the core of `hognose deploy`.
 
 1. Files that differ from the board's (by hash) are copied to the folder `.hognose` there, each under a name

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Samples for a model: arrays keyed "0", "1", … with a leading sample axis, in .npz files."""
 
 import io

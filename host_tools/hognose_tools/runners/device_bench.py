@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Measures a model on a board, for `hognose bench`."""
 
 import gc

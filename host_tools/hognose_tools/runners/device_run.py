@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Runs a model on samples from a file, in the same way on the laptop and on a board.
 
     micropython device_run.py MODEL ENGINE MODE SEQUENCE SOURCE SINK

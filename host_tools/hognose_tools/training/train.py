@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A small one-dimensional convolutional network on recorded data."""
 
 from __future__ import annotations
