@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Tables of the cases that each engine ran of each operator and type: in a run of the tests, in `make operators`."""
+"""Tables of the cases that each engine ran, by operator and type: of a test run, and of `make operators`."""
 
 from collections.abc import Mapping
 

@@ -227,11 +227,13 @@ def test_each_verb_is_a_module(house):
 
 
 def test_all_packages_are_installed():
-    """pyproject.toml lists them one by one."""
+    """pyproject.toml lists them one by one, and files that are not Python."""
     text = (ROOT / "pyproject.toml").read_text()
     for top in (HOST, LIBRARY):
         for path in top.rglob("__init__.py"):
             assert f'"{".".join(path.parent.relative_to(top.parent).parts)}"' in text
+    for path in HOST.rglob("*.*"):
+        assert path.suffix in (".py", ".pyc") or f'"{path.name}"' in text
 
 
 # A house in which everything is wrong.
