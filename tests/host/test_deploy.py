@@ -155,7 +155,7 @@ def test_circuitpython_gets_the_reference_engine(capsys, tmp_path, app):
     assert "CircuitPython 9.2.1" in said and "reference engine" in said
     files = board.files()
     assert files["/code.py"] == MAIN.encode()
-    assert "/lib/hognose/reference.py" in files and "/main.py" not in files
+    assert "/lib/hognose/reference/__init__.py" in files and "/main.py" not in files
     assert not any(path.endswith(".mpy") for path in files)
     assert "0 files copied" in deploy(capsys, board, app, *with_main(app))
     # The unix port runs main.py, not code.py.
@@ -195,7 +195,7 @@ def test_no_native_modules(capsys, tmp_path, app):
     board = FakeBoard(tmp_path, implementation=["micropython", [1, 25, 0], 6])
     refused(capsys, board, app, "cannot load native modules", "--engine reference")
     deploy(capsys, board, app, *with_main(app), "--engine", "reference")
-    assert "/lib/hognose/reference.py" in board.files()
+    assert "/lib/hognose/reference/__init__.py" in board.files()
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,11 @@ def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()
     }
     files = {}
     if facts.frozen_library is None:
-        for path in sorted(Path(hognose.__file__).parent.glob("*.py")):
-            if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
-                files[f"hognose/{path.name}"] = path.read_bytes()
+        package = Path(hognose.__file__).parent
+        for path in sorted(package.rglob("*.py")):
+            name = path.relative_to(package).as_posix()
+            if wanted.get(name.removesuffix(".py").partition("/")[0], True):
+                files[f"hognose/{name}"] = path.read_bytes()
     if engine == "native" and not facts.builtin_engine:
         files["_hognose.mpy"] = native_module(facts, model.needs_full)
     return files
@@ -41,7 +43,7 @@ def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes], streams: 
 
     `streams`: the app leaves the weights in the file.
     """
-    reference = "hognose/reference.py" in library
+    reference = "hognose/reference/__init__.py" in library
     parts = {
         "weights being read" if streams else "file": model.streamed if streams else model.size,
         "arena": model.arena_size,
