@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`make bench`: counts, never times. Writes tables into native_module/BENCHMARKS.md, and a picture beside it.
 
 With --layers (`make bench LAYERS=1`): the cycles of each operator, printed and no more.
@@ -147,9 +146,11 @@ def targets() -> list[str]:
 def kind(layer: Layer, record: Record) -> str | None:
     """The kind of layer that a record with MACs is; None where it has none."""
     f = record.fields
-    if record.name == "DEPTHWISE":
+    if record.name == "DENSE":
+        return "dense"
+    if record.name in ("DEPTHWISE", "DEPTHWISE_TILED"):
         return "depthwise"
-    if record.name != "CONV":
+    if record.name not in ("CONV", "CONV_TILED"):
         return None
     if f["out_h"] * f["out_w"] == 1:
         return "dense"

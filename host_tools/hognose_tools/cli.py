@@ -18,6 +18,7 @@ VERBS = {
     "inspect": "show what is in a .tflite or .hog: layers, MACs, memory, sizes",
     "run": "run a .hog on samples from a file",
     "deploy": "copy library, native module, model and app to a board",
+    "module": "link the native module for some models",
     "boards": "list the boards that are plugged in",
     "bench": "count cycles of one inference on an emulated Pico, or microseconds on a board",
     "debug": "show layer by layer what quantization does to a model",

@@ -46,6 +46,7 @@
     X(WINDOW, "the window is too large") \
     X(TILE, "tile out of range") \
     X(LAYOUT, "unknown layout of the weights") \
+    X(INPUTS, "the inputs are not a multiple of 8") \
     X(WEIGHT, "a weight is -128 where it must not be") \
     X(EMPTY_WINDOW, "a window lies outside the input") \
     X(SCALES, "not one multiplier, or one per channel") \

@@ -232,7 +232,11 @@ static hog_error_t check_file(hog_t *h, const void *file, size_t length, unsigne
     h->data = (const uint8_t *)file + found[2]->offset;
     h->data_size = found[2]->length;
     error = check_plan(h, found[1]->length, where);
-    return !error && h->work > header->work ? E_WORK : error;
+    if (error) {
+        return error;
+    }
+    // Where the sum is saturated nobody knows how much it is.
+    return h->work == UINT32_MAX ? E_TOO_MUCH_WORK : h->work > header->work ? E_WORK : E_OK;
 }
 
 const char *hog_load(hog_t *h, const void *file, size_t length, unsigned *where) {

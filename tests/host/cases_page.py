@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""native_module/OPERATORS.md: the cases of each operator and type that each engine ran (`make operators`)."""
+"""Tables of the cases that each engine ran of each operator and type: in a run of the tests, in `make operators`."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ These pairs are packed and run too, but TFLM refuses them, so that there is noth
 
 
 def page(counts: Mapping[tuple[str, str, str], int]) -> str:
-    """The page; `counts`: by operator, type and engine."""
+    """native_module/OPERATORS.md; `counts`: by operator, type and engine."""
     pairs = sorted({key[:2] for key in counts if key[0] in LOWER})
     rows = ["| operator | type | " + " | ".join(COLUMNS) + " |", "|---|---|" + "--:|" * len(COLUMNS)]
     for name, dtype in pairs:
@@ -47,3 +47,13 @@ def page(counts: Mapping[tuple[str, str, str], int]) -> str:
             rest.setdefault(name, []).append(dtype)
     refused = [f"- {name}: {', '.join(types)}" for name, types in rest.items()]
     return HEAD + "\n".join(rows) + "\n" + TAIL + "\n".join(refused) + "\n"
+
+
+def table(counts: Mapping[tuple[str, str, str], int]) -> str:
+    """Each engine and board by itself, as a Markdown table; `counts`: by operator, type and engine."""
+    engines = sorted({engine for _, _, engine in counts})
+    rows = ["| operator | type | " + " | ".join(engines) + " |", "|---|---|" + "--:|" * len(engines)]
+    for name, dtype in sorted({key[:2] for key in counts}):
+        cells = (f"{counts[name, dtype, e]:,}" if (name, dtype, e) in counts else "" for e in engines)
+        rows.append(f"| {name} | {dtype} | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"

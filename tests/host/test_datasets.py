@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hognose_tools.data import datasets
+from hognose_tools.data import datasets, formats
 from hognose_tools.errors import UserError
 
 TS = """#a comment
@@ -83,7 +83,7 @@ def test_ts_that_cannot_be_used(tmp_path: Path, old: str, new: str, said: str) -
 def test_packaged_data() -> None:
     if importlib.util.find_spec("aeon") is None:
         assert "pip install" in refusal("BasicMotions")
-        pytest.skip("no package aeon: " + datasets.AEON)
+        pytest.skip("no package aeon: " + formats.AEON)
     d = datasets.load("BasicMotions")
     assert d.x_train.shape == d.x_test.shape == (40, 100, 6)
     assert sorted(d.labels) == ["Badminton", "Running", "Standing", "Walking"]
@@ -132,7 +132,7 @@ def test_train_and_test_folders(tmp_path: Path) -> None:
 )
 def test_csv_dialects(tmp_path: Path, text: str) -> None:
     recording(tmp_path / "r.csv", text)
-    assert datasets.read_csv(tmp_path / "r.csv").tolist() == [[1, 2], [3, 4]]
+    assert formats.read_csv(tmp_path / "r.csv").tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_csv_dialects(tmp_path: Path, text: str) -> None:
 def test_csv_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
     recording(tmp_path / "r.csv", text)
     with pytest.raises(UserError, match=said):
-        datasets.read_csv(tmp_path / "r.csv")
+        formats.read_csv(tmp_path / "r.csv")
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:

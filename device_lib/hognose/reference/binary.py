@@ -15,7 +15,6 @@ _CODE = const(0)
 _TYPE = const(1)
 _ADD = const(5)
 _MUL = const(6)
-_COMBINE = const(17)
 _IN1 = const(2)
 _IN2 = const(3)
 _OUT = const(4)
@@ -40,6 +39,8 @@ _CHUNK = const(128)  # elements that are unpacked at once
 
 def check(file, op, loops):
     check_loops(op[_LOOPS], loops)
+    if op[_FUNCTION]:
+        raise fail("RESERVED")
     size = SIZES[op[_TYPE]]
     return check_binary(file, op, loops, size, size)
 
@@ -61,7 +62,7 @@ def check_binary(file, op, loops, size1, out_size):
         ):
             raise fail("OVERLAP")
     if kind in "bh":
-        if op[_LEFT_SHIFT] > 30 or (op[_FUNCTION] and op[_CODE] != _COMBINE):
+        if op[_LEFT_SHIFT] > 30:
             raise fail("MULTIPLIER")
         check_multiplier(op[_MULTIPLIER1], op[_SHIFT1])
         check_multiplier(op[_MULTIPLIER2], op[_SHIFT2])

@@ -34,7 +34,7 @@ def check(file, op, loops):
     if layout not in (_DENSE_BYTES, _DENSE_MIXED):
         raise fail("LAYOUT")
     if inputs % 8:
-        raise fail("WINDOW")
+        raise fail("INPUTS")
     file.check_tensors(op[_IN], inputs, 1, op[_OUT], outputs, 1)
     if scales not in (1, outputs):
         raise fail("SCALES")

@@ -42,6 +42,7 @@ TEXTS = {
     "WINDOW": "the window is too large",
     "TILE": "tile out of range",
     "LAYOUT": "unknown layout of the weights",
+    "INPUTS": "the inputs are not a multiple of 8",
     "WEIGHT": "a weight is -128 where it must not be",
     "EMPTY_WINDOW": "a window lies outside the input",
     "SCALES": "not one multiplier, or one per channel",

@@ -78,6 +78,8 @@ class File(Memory):
         self._check_ios(plan + 8, plan + size, inputs + outputs)
         self.inputs, self.outputs, at = hogfile.tensors(file)
         self._check_operators(at, plan + size)
+        if self.work == 0xFFFFFFFF:  # or more: the sum is saturated
+            raise fail("TOO_MUCH_WORK")
         if self.work > stated:
             raise fail("WORK")
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What is in a model: all facts, before it goes anywhere."""
 
 from dataclasses import asdict
@@ -43,7 +42,6 @@ def inspect(data: bytes, name: str = "", board: str | None = None) -> dict[str, 
         "inputs": [_port(p) for p in hog.inputs],
         "outputs": [_port(p) for p in hog.outputs],
         "keeps_state": hog.initial > 0,
-        "native_module": "full" if hog.needs_full else "small",
         "meta": _user_meta(hog),
         "layers": layers,
         **({"forecast": there} if there else {}),

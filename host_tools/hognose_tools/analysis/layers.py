@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-import hognose
-
 from .. import runners
 from ..compiler import Compiled, carry_tflite
 from ..compiler.graph import Tensor
@@ -61,21 +59,25 @@ def in_float(compiled: Compiled, inputs: list[np.ndarray], forced: Mapping[int, 
     With the values of a quantized model forced, each layer's result is what that layer alone should
     have made of them. A layer with an input that is in the arena and not in `forced` is left out then.
     """
-    model = hognose.Model(compiled.hog, engine="native")
-    arena = np.frombuffer(model._arena, np.uint8)
+    import _hognose  # the other functions do without it
+
+    state = bytearray(_hognose.STATE_SIZE)
+    memory = bytearray(_hognose.load(memoryview(compiled.hog), state))
+    arena = np.frombuffer(memory, np.uint8)
+    _hognose.run(state, memory, 0, compiled.lowered.initial)  # what a reset runs
     whole = _completed(compiled)
     found: dict[int, list[np.ndarray]] = {}
     for n in range(len(inputs[0])):
         for t, values in zip(compiled.graph.inputs, inputs, strict=True):
             _put(arena, compiled, t, values[n])
         for i, step in enumerate(compiled.lowered.steps):
-            if i < compiled.lowered.initial:  # loading has run them
+            if i < compiled.lowered.initial:
                 continue
             read = [t for t in step.operator.inputs if t and not t.variable and _in_arena(compiled, t)]
             for t in read if _is_first(compiled, i) else ():
                 if t.index in forced:
                     _put(arena, compiled, t, forced[t.index][n])
-            model._engine.run(model._state, model._arena, i, i + 1)
+            _hognose.run(state, memory, i, i + 1)
             if i in whole and (not forced or all(t.index in forced for t in read)):
                 at, size = _extent(compiled, step.tensor)
                 values = _elements(arena[None, at : at + size].copy(), step.tensor)[0]

@@ -66,7 +66,7 @@ def execute(
             folder = Path(name)
             for path, data in (there | files).items():
                 target = folder / path
-                target.parent.mkdir(exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
             link.restart()  # for a heap that nothing has touched
             with link.mounted(folder) as mount:

@@ -35,8 +35,6 @@ def _table(facts: dict[str, Any]) -> str:
         lines.append(f"RAM: file and arena {facts['ram']:,} bytes; {streamed}")
     if facts["keeps_state"]:
         lines.append("keeps state from run to run: model.reset() clears it")
-    if facts["native_module"] == "full":
-        lines.append("needs the full native module (hognose deploy takes it)")
     for kind in ("inputs", "outputs"):
         for i, p in enumerate(facts[kind]):
             numbers = f", scale {p['scale']:.6g}, zero point {p['zero_point']}" if p["scale"] else ""

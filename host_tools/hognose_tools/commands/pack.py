@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose pack`: a `.tflite` into a `.hog`."""
 
 import argparse
@@ -9,7 +8,6 @@ from typing import Any
 
 from .. import files
 from ..compiler import carry_tflite, compile_tflite, signature
-from ..compiler.disassemble import disassemble
 from ..errors import UserError
 from . import arguments
 
@@ -47,8 +45,7 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
         f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
-        + ("; needs the full native module" if disassemble(compiled.hog).needs_full else "")
-        + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
+        + (f"; {compiled.removed} dead channels pruned" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
     others = [] if args.signature else signature.names(source)

@@ -49,6 +49,7 @@ _COST, _COST_A_BYTE = 1 << 23, 16
 _COST_OF_A_TABLE, _COST_OF_AN_INTEGER = 1000, 10
 # The planner's time grows with the square.
 MAX_OPERATORS = 2048
+_DETAIL = 400  # characters of it in a message: shapes may be of any length
 # What flatbuffers' and NumPy's readers raise on offsets that lead nowhere.
 DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError)
 
@@ -63,7 +64,7 @@ def reading(data: bytes) -> Iterator[None]:
     try:
         yield
     except DAMAGE as e:
-        detail = str(e).split("\n")[0] or type(e).__name__
+        detail = str(e).split("\n")[0][:_DETAIL] or type(e).__name__
         raise UserError(f"damaged .tflite file ({detail}); export the model again") from e
 
 

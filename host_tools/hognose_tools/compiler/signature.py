@@ -4,6 +4,7 @@
 import struct
 
 from ..errors import UserError
+from .problems import clipped
 from .reader import DAMAGE, reading
 from .strip import Source
 
@@ -30,7 +31,7 @@ def choose(tflite: bytes, name: str | None) -> bytes:
         signatures = dict(_signatures(Source(bytes(tflite))))
         if name not in signatures:
             found = f"it has {', '.join(signatures)}" if signatures else "it has none"
-            raise UserError(f"the model has no signature {name}: {found}")
+            raise UserError(clipped(f"the model has no signature {name}: {found}"))
         if signatures[name]:
             _exchange(data, signatures[name])
     return bytes(data)

@@ -21,7 +21,7 @@ CHECKED = 16  # the checksum is of all bytes from here on
 SECTION = "<4sII"  # tag, offset, length
 ALIGN = 16  # of the file's length, and of DATA and TFLM in it
 MAX_FILE = 2**31 - 1  # refs have 31 bits
-MAX_STEPS = 2**32 - 1  # of one run, as the header can state them
+MAX_STEPS = 2**32 - 2  # of one run; a loader takes 2^32 - 1 for more than that
 
 
 @dataclass
@@ -56,7 +56,9 @@ def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
             ) from e
     steps = work(records)
     if steps > MAX_STEPS:
-        raise UserError(f"the model computes {steps:,} steps in one run, {MAX_STEPS:,} is the limit")
+        raise UserError(
+            f"one run of the model takes {steps:,} steps, {MAX_STEPS:,} is the limit: make it smaller"
+        )
     data.blob += bytes(-len(data.blob) % ALIGN)
     sections = {b"META": _text(meta), b"PLAN": plan, b"DATA": bytes(data.blob)}
     return _assemble(sections, arena_size, 0, steps, turns(records, steps))

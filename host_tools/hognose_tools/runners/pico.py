@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from ..board import native_module
 from ..errors import UserError
 from . import board
 
@@ -51,11 +50,6 @@ def missing(firmware: Path = STOCK) -> str | None:
         if not path.exists():
             return f"{path.name} is missing (run `make rp2040` in a checkout of hognose)"
     return None
-
-
-def module(full: bool) -> Path:
-    """The native module for the board, small or with all operators."""
-    return native_module.path("armv6m", full)
 
 
 def place(data: bytes, firmware: Path = STOCK) -> tuple[bytes, int]:

@@ -59,6 +59,8 @@ hog_error_t hog_check_binary(hog_t *h, const void *record) {
         if (size1 < out_size && op->in1 == op->out) {
             return E_OVERLAP;
         }
+    } else if (op->function != 0) {
+        return E_RESERVED;
     }
     uint32_t bytes = hog_times(hog_places(op->loop, op->loops), out_size);
     if (op->loops == 0 || bytes == 0) {
@@ -76,8 +78,7 @@ hog_error_t hog_check_binary(hog_t *h, const void *record) {
         return error;
     }
     if (hog_is_quantized(op->op.type)
-        && (op->left_shift > 30 || (op->function != 0 && op->op.code != HOG_COMBINE)
-            || !hog_is_multiplier(op->multiplier1, op->shift1)
+        && (op->left_shift > 30 || !hog_is_multiplier(op->multiplier1, op->shift1)
             || !hog_is_multiplier(op->multiplier2, op->shift2) || !hog_is_multiplier(op->multiplier, op->shift))) {
         return E_MULTIPLIER;
     }

@@ -28,7 +28,7 @@ hog_error_t hog_check_dense(hog_t *h, const void *record) {
         return E_LAYOUT;
     }
     if (op->inputs % 8 != 0) {
-        return E_WINDOW;
+        return E_INPUTS;
     }
     hog_add_work(h, hog_times(op->inputs, op->outputs));
     hog_extent_t in = {op->in, op->inputs, 1}, out = {op->out, op->outputs, 1};
