@@ -19,9 +19,9 @@ COLUMNS = {
 
 HEAD = """# Operators, types and engines
 
-What can be packed, by the element type of the first data input; `hognose ops` tells it, too. Constants that TFLM keeps
-compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D, DEPTHWISE_CONV_2D,
-FULLY_CONNECTED) stay so in the file.
+What can be packed, by the element type of the first data input; `hognose ops` tells it, too. Constants that
+TFLM keeps compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D,
+DEPTHWISE_CONV_2D, FULLY_CONNECTED) stay so in the file.
 """
 
 CASES = """
