@@ -145,7 +145,7 @@ endef
 # The C extension is built by .extension, so that a changed engine does not bring pip into it.
 $(VENV)/.train: pyproject.toml | $(PYTHON)
 	$(call pip,'setuptools>=77' wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
-	$(call pip,$$($(PYTHON) -c 'from hognose_tools.datasets import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
+	$(call pip,$$($(PYTHON) -c 'from hognose_tools.data.datasets import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
 	@touch $@ $(BUILD)/.extension
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.train

@@ -24,14 +24,15 @@ import mobilenet
 import picture
 import qemu
 from hognose_tools import files
-from hognose_tools.bench import bench, table
+from hognose_tools.analysis.bench import bench
+from hognose_tools.analysis.operators import markdown as operators_table
+from hognose_tools.analysis.oracle import Oracle
+from hognose_tools.commands.bench import table
 from hognose_tools.compiler import Compiled, compile_tflite
 from hognose_tools.compiler.disassemble import Layer, disassemble
 from hognose_tools.compiler.records import Record
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
-from hognose_tools.ops import markdown as operators_table
-from hognose_tools.oracle import Oracle
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "native_module" / name for name in ("BENCHMARKS.md", "README.md")]

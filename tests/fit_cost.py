@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Fits host_tools/hognose_tools/cost.json to cycles of random layers on the emulated Pico (`make cost`).
+"""Fits the cost model (analysis/cost.json) to cycles of random layers on the emulated Pico (`make cost`).
 
 Half of the networks are fitted, the other half tells the error that the file states. They are counts: every
 run of this program writes the same file.
@@ -17,8 +17,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "host"))
 
-from hognose_tools import cost
-from hognose_tools.bench import bench
+from hognose_tools.analysis import cost
+from hognose_tools.analysis.bench import bench
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.errors import UserError

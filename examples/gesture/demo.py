@@ -15,12 +15,13 @@ import numpy as np
 import train as example
 
 import hognose
-from hognose_tools import datasets, files, samples
+from hognose_tools import files
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import Compiled
+from hognose_tools.data import datasets, samples
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from hognose_tools.progress import bar
-from hognose_tools.train import accuracy, predict
+from hognose_tools.training.train import accuracy, predict
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -5,10 +5,11 @@
 from pathlib import Path
 from typing import Any
 
-from hognose_tools import datasets, files
+from hognose_tools import files
 from hognose_tools.compiler import Compiled, compile_tflite
-from hognose_tools.quantize import quantize
-from hognose_tools.train import save, train
+from hognose_tools.data import datasets
+from hognose_tools.training.quantize import quantize
+from hognose_tools.training.train import save, train
 
 BUILD = Path(__file__).resolve().parents[2] / ".build" / "gesture"
 WINDOW, HOP = 50, 10  # samples, ten a second: 5 s, and a prediction each second

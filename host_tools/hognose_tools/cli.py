@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""The command line: a table of verbs. Each is a module with `add_arguments(parser)` and `main(args)`."""
+"""The command line: a table of verbs, modules of commands/ with `add_arguments(parser)` and `main(args)`."""
 
 import argparse
 import importlib
@@ -11,17 +11,17 @@ from importlib.metadata import version
 from .errors import UserError
 
 VERBS = {
-    "train": ("train", "train a small network on recorded data"),
-    "quantize": ("quantize", "convert a Keras model to a quantized .tflite"),
-    "pack": ("pack", "pack a .tflite into a .hog, the file for the board"),
-    "ops": ("ops", "list the operators that can be packed, and for which types"),
-    "inspect": ("inspect", "show what is in a .tflite or .hog: layers, MACs, memory, sizes"),
-    "run": ("run", "run a .hog on samples from a file"),
-    "deploy": ("deploy", "copy library, native module, model and app to a board"),
-    "boards": ("boards", "list the boards that are plugged in"),
-    "bench": ("bench", "count cycles of one inference on an emulated Pico, or microseconds on a board"),
-    "debug": ("debug", "show layer by layer what quantization does to a model"),
-    "verify": ("verify", "compare every byte with TensorFlow Lite Micro's own answer"),
+    "train": "train a small network on recorded data",
+    "quantize": "convert a Keras model to a quantized .tflite",
+    "pack": "pack a .tflite into a .hog, the file for the board",
+    "ops": "list the operators that can be packed, and for which types",
+    "inspect": "show what is in a .tflite or .hog: layers, MACs, memory, sizes",
+    "run": "run a .hog on samples from a file",
+    "deploy": "copy library, native module, model and app to a board",
+    "boards": "list the boards that are plugged in",
+    "bench": "count cycles of one inference on an emulated Pico, or microseconds on a board",
+    "debug": "show layer by layer what quantization does to a model",
+    "verify": "compare every byte with TensorFlow Lite Micro's own answer",
 }
 
 
@@ -64,10 +64,10 @@ def _run(arguments: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     wanted = next((a for a in arguments if not a.startswith("-")), None)
     modules = {}
-    for verb, (module, help_text) in VERBS.items():
+    for verb, help_text in VERBS.items():
         sub = verbs.add_parser(verb, help=help_text, description=help_text)
         if verb == wanted:  # only what is asked for is imported: TensorFlow takes seconds
-            modules[verb] = importlib.import_module(f".{module}", __package__)
+            modules[verb] = importlib.import_module(f".commands.{verb}", __package__)
             modules[verb].add_arguments(sub)
     args = parser.parse_args(arguments)
     return modules[args.verb].main(args)

@@ -4,8 +4,8 @@
 
 from collections.abc import Mapping
 
+from hognose_tools.analysis.operators import operators
 from hognose_tools.compiler.lower import LOWER
-from hognose_tools.ops import operators
 
 # Heads of columns, and which engines or boards of the tests count there.
 COLUMNS = {

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
-from hognose_tools.oracle import Oracle
 from operators import Case
 
 ENGINES = ("native", "reference")

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hognose_tools import files, samples, verify
+from hognose_tools import files
+from hognose_tools.analysis import verify
+from hognose_tools.analysis.oracle import Oracle
+from hognose_tools.commands.pack import parse_meta
 from hognose_tools.compiler import carry_tflite, compile_tflite
-from hognose_tools.oracle import Oracle
-from hognose_tools.pack import parse_meta
+from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.data import samples
 from tflite_builder import Builder
 
 
@@ -133,7 +136,7 @@ def test_verify_names_the_first_layer_that_differs(tflite):
     step = compiled.lowered.steps[1]
     other = compile_tflite(_with_other_dense(tflite))
     compiled.hog = other.hog
-    inputs = samples.random(verify.disassemble(compiled.hog).inputs, 3)
+    inputs = samples.random(disassemble(compiled.hog).inputs, 3)
     said = verify.verify(tflite, compiled, inputs, "native", "cpython")
     assert said is not None and said.startswith("sample 0, output 0: ")
     assert f"First layer that differs: {step.operator.label}" in said

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from engines import ENGINES, check, run
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.planner import ALIGN, Buffer, lower_bound, plan
 from hognose_tools.compiler.reader import read_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from operators import Case
 from tflite_builder import Builder
 

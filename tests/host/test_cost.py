@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hognose_tools import cli, cost
+from hognose_tools import cli
+from hognose_tools.analysis import cost
+from hognose_tools.analysis.inspect import inspect
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
-from hognose_tools.inspect import inspect
 from test_compiler import dense_chain
 from tflite_builder import Builder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hognose_tools import datasets
+from hognose_tools.data import datasets
 from hognose_tools.errors import UserError
 
 TS = """#a comment

@@ -13,12 +13,14 @@ import pytest
 import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401
 import operators_recurrent  # noqa: F401
-from hognose_tools import board, debug, samples
+from hognose_tools.analysis import debug
 from hognose_tools.compiler import compile_graph, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.compiler.floating import dequantized, to_float
 from hognose_tools.compiler.reader import read_tflite
+from hognose_tools.data import samples
 from hognose_tools.errors import UserError
+from hognose_tools.runners import unix
 from operators import OPERATORS, cases
 from test_cli import fails, hognose
 from tflite_builder import Builder
@@ -109,7 +111,7 @@ def test_sqnr_ends() -> None:
 def rung(on: str, engine: str) -> None:
     try:
         if on == "unix":
-            board.micropython(engine)
+            unix.micropython(engine)
     except UserError as e:
         pytest.skip(str(e))
 

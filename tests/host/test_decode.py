@@ -13,9 +13,9 @@ import pytest
 from hypothesis import strategies as st
 
 from engines import assert_same, run
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from tflite_builder import Builder
 
 LUT, HUFFMAN, PRUNE = range(3)

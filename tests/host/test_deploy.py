@@ -19,6 +19,7 @@ import hognose
 from fake_board import ROOT, FakeBoard, PipeLink, Server
 from hognose_tools import cli
 from hognose_tools.board import connection, install
+from hognose_tools.board.examine import examine
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
 from tflite_builder import Builder
@@ -345,7 +346,7 @@ NEW_BUT_MAIN = {**NEW, "/main.py": OLD["/main.py"]}
 
 def put(link: PipeLink, files: dict[str, bytes]) -> None:
     """A deployment without command line and model."""
-    deployment = install.Deployment(link, install.examine(link), files)
+    deployment = install.Deployment(link, examine(link), files)
     deployment.prepare()
     deployment.copy(lambda n: None)
     deployment.commit()
@@ -399,7 +400,7 @@ def test_power_cut_on_fat(tmp_path):
                 link.close()
         assert board.output().splitlines()[0] == "2 2 2"
         link = PipeLink(board)
-        assert not install.Deployment(link, install.examine(link), NEW).files  # nothing is lacking
+        assert not install.Deployment(link, examine(link), NEW).files  # nothing is lacking
         link.close()
     assert set(seen) == {"1 1 1", "2 2 2", "MicroPython"} and seen.total() >= 50, seen
     assert seen["MicroPython"] <= 5
@@ -435,12 +436,12 @@ def test_an_interrupted_copy_goes_on_where_it_was(tmp_path):
         return progress
 
     link = PipeLink(board)
-    first = install.Deployment(link, install.examine(link), files)
+    first = install.Deployment(link, examine(link), files)
     first.prepare()
     with pytest.raises(KeyboardInterrupt):
         first.copy(fail_after(12_000))
     link.close()
-    second = install.Deployment(link := PipeLink(board), install.examine(link), files)
+    second = install.Deployment(link := PipeLink(board), examine(link), files)
     second.prepare()
     steps = []
     second.copy(steps.append)

@@ -12,10 +12,10 @@ import device_models
 import numpy as np
 import pytest
 
-from hognose_tools import board
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
+from hognose_tools.runners import unix
 from tflite_builder import Builder
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def test_commands(folder):
         words = shlex.split(command, comments=True)
         if "unix" in words:
             try:
-                board.micropython()
+                unix.micropython()
             except UserError as e:
                 pytest.skip(str(e))
         call = [sys.executable, "-m", "hognose_tools", *words[1:]]
@@ -69,7 +69,7 @@ def test_board_code(folder):
     code = "\n".join(["window = [0.5] * 300", *indented(README, "import hognose")])
     (folder / "app.py").write_text(code)
     result = subprocess.run(
-        [board.micropython(), "app.py"],
+        [unix.micropython(), "app.py"],
         cwd=folder,
         env={"MICROPYPATH": str(ROOT / "device_lib")},
         capture_output=True,
@@ -88,7 +88,7 @@ def test_streaming_code(tmp_path):
     loop = "\n    ".join(["for _ in range(2):", *code[1:], "print(scores)"])
     (tmp_path / "app.py").write_text(f"import hognose\nframes = {frames}\n{code[0]}\n{loop}\n")
     result = subprocess.run(
-        [board.micropython(), "app.py"],
+        [unix.micropython(), "app.py"],
         cwd=tmp_path,
         env={"MICROPYPATH": str(ROOT / "device_lib")},
         capture_output=True,

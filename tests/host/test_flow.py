@@ -11,9 +11,9 @@ import pytest
 
 from engines import ENGINES, assert_same, check, open_model
 from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from operators import Case
 from tflite_builder import Builder
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from engines import ENGINES, assert_same, check, run
 from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_graph, compile_tflite
 from hognose_tools.compiler.reader import read_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from operators import Case, Draw
 from tflite_builder import Builder, Tensor
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from engines import ENGINES, check, open_model
 from hognose.reference_check import CONV, DEPTHWISE, trail
 from hognose_tools import compiler
+from hognose_tools.analysis.inspect import inspect
 from hognose_tools.compiler import blocks, compile_tflite
 from hognose_tools.compiler.records import Record
-from hognose_tools.inspect import inspect
 from operators import Case
 from tflite_builder import Builder
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from engines import ENGINES, assert_same, check, open_model, run_on
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.oracle import Oracle
 from operators import ACTIVATIONS, Case, Draw, _out_size, _same_quantization, _unit, _weights
 from tflite_builder import Tensor
 

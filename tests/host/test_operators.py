@@ -13,7 +13,7 @@ import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from engines import ENGINES, check
-from hognose_tools.oracle import Oracle
+from hognose_tools.analysis.oracle import Oracle
 from operators import OPERATORS, cases
 
 CASES = tuple(OPERATORS)

@@ -16,11 +16,11 @@ import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle, OracleError
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower import LOWER
 from hognose_tools.compiler.lower.types import FULL, SMALL, types_of
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle, OracleError
 from operators import OPERATORS, Draw, cases
 
 PAGE = Path(__file__).parents[2] / "native_module" / "OPERATORS.md"

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from hognose_tools.oracle import Oracle, OracleError
+from hognose_tools.analysis.oracle import Oracle, OracleError
 from tflite_builder import Builder
 
 

@@ -12,8 +12,8 @@ import pytest
 from engines import ENGINES, run
 from hognose import lite
 from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.oracle import Oracle
 from tflite_builder import Builder
 
 SHAPES = ((2, 3), (3,))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.reader import read_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
-from hognose_tools.quantize import coarse_channels, load_representative, quantize
+from hognose_tools.training.quantize import coarse_channels, load_representative, quantize
 
 pytest.importorskip("tensorflow", reason="no TensorFlow: pip install 'hognose[train]'")
 

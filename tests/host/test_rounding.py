@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from engines import assert_same, run
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.fixedpoint import mbqm, quantize_multiplier
-from hognose_tools.oracle import Oracle
 from tflite_builder import Builder
 
 

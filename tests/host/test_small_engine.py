@@ -19,9 +19,9 @@ from device_models import window
 import operators_more  # noqa: F401  (adds to OPERATORS)
 from engines import ENGINES, assert_same, open_model
 from hognose import hogfile
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.lower.types import types_of
-from hognose_tools.oracle import Oracle
 from operators import FOUNDATION, cases
 from tflite_builder import Builder
 

@@ -11,12 +11,13 @@ import pytest
 from device_models import stream, window
 
 from engines import ENGINES, open_model
-from hognose_tools import cli, samples
+from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle
+from hognose_tools.analysis.verify import verify
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.data import samples
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
-from hognose_tools.verify import verify
 from tflite_builder import Builder
 
 

@@ -18,10 +18,10 @@ import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
 from engines import ENGINES, open_model, run_on
 from hognose import hogfile, stream
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.records import NAMES, RECORDS, REFS, _layout
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from operators import OPERATORS, Case, cases
 from test_compiler import dense_chain
 

@@ -12,9 +12,9 @@ import tflite
 import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401  (adds to OPERATORS)
 import operators_recurrent  # noqa: F401
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
 from operators import OPERATORS, cases
 from tflite_builder import Builder
 

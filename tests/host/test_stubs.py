@@ -14,11 +14,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TYPINGS = ROOT / ".build" / "typings"
 LIBRARY = sorted((ROOT / "device_lib" / "hognose").glob("*.py"))
-BOARD = ROOT / "host_tools" / "hognose_tools" / "board"
-ON_BOARD = [*LIBRARY, BOARD / "device_run.py", BOARD / "device_install.py"]
+TOOLS = ROOT / "host_tools" / "hognose_tools"
+INSTALL = TOOLS / "board" / "device_install.py"
+ON_BOARD = [*LIBRARY, TOOLS / "runners" / "device_run.py", INSTALL]
 APPS = sorted(p for p in (ROOT / "examples").rglob("*.py") if p.name in ("main.py", "sensor.py"))
 # lite.py is for firmware with TFLM in it.
-CIRCUITPYTHON = [p for p in LIBRARY if p.stem not in ("lite", "tflm_engine")] + [BOARD / "device_install.py"]
+CIRCUITPYTHON = [p for p in LIBRARY if p.stem not in ("lite", "tflm_engine")] + [INSTALL]
 
 # Modules in C that every CircuitPython board with room for Python libraries has; it has no stubs for them.
 CIRCUITPYTHON_CORE = {"array", "binascii", "collections", "gc", "json", "math", "os", "struct", "sys", "time"}

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hognose_tools import cli, train
-from hognose_tools.datasets import Dataset
+from hognose_tools import cli
+from hognose_tools.data.datasets import Dataset
 from hognose_tools.errors import UserError
+from hognose_tools.training import train
 
 pytest.importorskip("tensorflow", reason="no TensorFlow: pip install 'hognose[train]'")
 

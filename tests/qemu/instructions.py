@@ -14,9 +14,9 @@ from typing import Any
 
 from session import Session
 
-from hognose_tools.board import device_bench
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.runners import device_bench
 
 SHIFT = 7  # a tick of every timer is shorter than 128 ns
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import hognose
 import qemu
-from hognose_tools.board import device_run
+from hognose_tools.runners import device_run
 
 ROOT = Path(__file__).parents[2]
 

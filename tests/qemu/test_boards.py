@@ -9,9 +9,11 @@ import pytest
 from session import Session
 
 import qemu
-from hognose_tools import board, samples, verify
+from hognose_tools import runners
+from hognose_tools.analysis import verify
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.data import samples
 
 MODELS = ("hello_world_int8", "kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "ad01_fp32")
 LIBRARY = 60 << 10  # bytes that the library and the module take of RAM and of flash, roughly
@@ -33,7 +35,7 @@ def test_published_models(models, name, board_name, monkeypatch):
         with Session(board_name, [hog, source], full=disassemble(hog).needs_full) as session:
             return session.run(engine, mode, 0, 1)
 
-    monkeypatch.setitem(board.RUNGS, board_name, rung)
+    monkeypatch.setitem(runners.RUNNERS, board_name, rung)
     inputs = samples.random(disassemble(compiled.hog).inputs, 2)
     assert verify.verify(tflite, compiled, inputs, "native", board_name) is None
 

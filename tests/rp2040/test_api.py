@@ -14,7 +14,7 @@ import pytest
 
 import hognose
 from hognose_tools.board.connection import BoardError, Connection
-from hognose_tools.board.pico import Pico, missing, module, place
+from hognose_tools.runners.pico import Pico, missing, module, place
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no emulated Pico: {missing()}")
 

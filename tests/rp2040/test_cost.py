@@ -7,11 +7,11 @@ from pathlib import Path
 import device_models
 import pytest
 
-from hognose_tools import cost
-from hognose_tools.bench import bench
-from hognose_tools.board.pico import missing, module
+from hognose_tools.analysis import cost
+from hognose_tools.analysis.bench import bench
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.runners.pico import missing, module
 
 pytestmark = pytest.mark.skipif(
     missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"

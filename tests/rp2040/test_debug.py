@@ -5,10 +5,11 @@
 import numpy as np
 import pytest
 
-from hognose_tools import debug, samples
-from hognose_tools.board.pico import missing, module
+from hognose_tools.analysis import debug
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.data import samples
+from hognose_tools.runners.pico import missing, module
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(

@@ -15,11 +15,12 @@ import serial
 
 import hognose
 from hognose_tools import cli
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.board import connection, install
-from hognose_tools.board.pico import CYCLES, ROOT, USERMOD, Pico, missing, module
+from hognose_tools.board.examine import examine
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.oracle import Oracle
+from hognose_tools.runners.pico import CYCLES, ROOT, USERMOD, Pico, missing, module
 from test_compiler import dense_chain
 from tflite_builder import Builder
 
@@ -200,7 +201,7 @@ def version(n: int) -> dict[str, bytes]:
 def put(pico: Pico, files: dict[str, bytes]) -> None:
     """`hognose deploy` without library and model."""
     with connection.until_done(connection.Connection(pico.url)) as link:
-        deployment = install.Deployment(link, install.examine(link), files)
+        deployment = install.Deployment(link, examine(link), files)
         deployment.prepare()
         deployment.copy(lambda n: None)
         deployment.commit()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hognose_tools.board.pico import CYCLES, EMULATOR, STOCK, USERMOD, Pico, missing
+from hognose_tools.runners.pico import CYCLES, EMULATOR, STOCK, USERMOD, Pico, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no emulated Pico: {missing()}")
 

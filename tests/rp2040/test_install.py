@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hognose_tools.board.pico import ROOT, Pico, missing, module
 from hognose_tools.compiler import compile_tflite
+from hognose_tools.runners.pico import ROOT, Pico, missing, module
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(

@@ -15,9 +15,10 @@ import hypothesis
 import numpy as np
 import test_tflm
 
-from hognose_tools import samples, verify
+from hognose_tools.analysis import verify
 from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.data import samples
 from hognose_tools.errors import UserError
 
 import operators_more  # noqa: F401 isort: skip  (adds to OPERATORS)

@@ -4,16 +4,18 @@
 
 import pytest
 
-from hognose_tools import board, samples, verify
+from hognose_tools.analysis import verify
 from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.data import samples
 from hognose_tools.errors import UserError
+from hognose_tools.runners import ENGINES, unix
 
 MODELS = ("hello_world_int8", "kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "ad01_fp32")
 
 
 @pytest.mark.parametrize("on", ["cpython", "unix"])
-@pytest.mark.parametrize("engine", board.ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_byte_is_tflms(models, name, engine, on):
     path = models / f"{name}.tflite"
@@ -21,7 +23,7 @@ def test_every_byte_is_tflms(models, name, engine, on):
         pytest.skip(f"no {path.name} in the folder of models")
     if on == "unix":
         try:
-            board.micropython(engine)
+            unix.micropython(engine)
         except UserError as e:
             pytest.skip(str(e))
     elif engine == "tflm":

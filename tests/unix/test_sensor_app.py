@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from device_models import classifier
 
-from hognose_tools.oracle import Oracle
+from hognose_tools.analysis.oracle import Oracle
 
 MAIN = Path(__file__).parents[2] / "examples" / "gesture" / "main.py"
 SENSOR = """

@@ -17,9 +17,9 @@ import pytest
 from flatbuffers import flexbuffers
 from targets import ROOT, Target
 
-from hognose_tools import verify
+from hognose_tools.analysis import verify
+from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import carry_tflite
-from hognose_tools.oracle import Oracle
 
 import operators_flow  # noqa: F401 isort: skip  (adds to OPERATORS)
 import operators_more  # noqa: F401 isort: skip
@@ -64,7 +64,7 @@ def random_inputs(tflite: bytes) -> list[np.ndarray]:
 SEED = """
 import sys
 import numpy as np
-from hognose_tools import quiet_tensorflow
+from hognose_tools.training import quiet_tensorflow
 import tensorflow as tf
 import keras
 

@@ -15,98 +15,24 @@ rename over an existing file is a removal and a rename: pulled between the two, 
 next deployment.
 """
 
-import ast
 import contextlib
 import hashlib
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import hognose
-from hognose.model import _ARCHITECTURES
-
-from ..compiler.disassemble import HogFile
 from ..errors import UserError
 from . import device_install
 from .connection import BROKEN, BoardError, Link
+from .examine import ask
+from .facts import Facts
 
 STAGING = "/.hognose"
 CHUNK = 1024  # bytes written at once: a board has room for that, and there are few round trips
 ENOSPC, EROFS = 28, 30
 
-ABI = (6, 3)
-# What `make natmod` builds.
-BUILT = ("x64", "armv6m", "armv7m", "armv7emsp", "armv7emdp", "rv32imc", "xtensawin")
-
-# RAM that the library takes once it is imported, bytes; measured on an RP2040.
-LIBRARY_RAM = 15_000
-REFERENCE_RAM = 42_000
-REFERENCE_COMPILING = 80_000  # for a moment, before there is a model
-
 Progress = Callable[[int], object]
-
-
-@dataclass
-class Facts:
-    """A board, as it says itself; bytes."""
-
-    implementation: str
-    version: tuple[int, ...]
-    machine: str
-    mpy: int
-    base: str  # the folder that holds main.py; empty for the root
-    ram_free: int | None
-    flash_free: int
-    flash_block: int
-    hiding: list[str]
-    builtin_engine: bool
-    tflm: bool
-    frozen_library: str | None
-
-    @property
-    def architecture(self) -> str:
-        """Of native modules; empty where the firmware loads none."""
-        number = self.mpy >> 10 & 15
-        if self.implementation != "micropython" or number >= len(_ARCHITECTURES):
-            return ""
-        return _ARCHITECTURES[number]
-
-    @property
-    def abi(self) -> tuple[int, int]:
-        return self.mpy & 255, self.mpy >> 8 & 3
-
-    @property
-    def firmware(self) -> str:
-        name = {"micropython": "MicroPython", "circuitpython": "CircuitPython"}.get(
-            self.implementation, self.implementation
-        )
-        return f"{name} {'.'.join(map(str, self.version))}"
-
-    @property
-    def app(self) -> str:
-        """The file that runs at boot."""
-        return f"{self.base}/{'code.py' if self.implementation == 'circuitpython' else 'main.py'}"
-
-
-def examine(link: Link) -> Facts:
-    """Restarts the board and asks it."""
-    link.restart()
-    _define(link)
-    facts = Facts(**_ask(link, "facts()"))
-    if facts.implementation not in ("micropython", "circuitpython"):
-        raise UserError(f"{link.port} runs {facts.implementation}, not MicroPython")
-    return facts
-
-
-def _define(link: Link) -> None:
-    link.exec(Path(device_install.__file__).read_text())
-
-
-def _ask(link: Link, expression: str) -> Any:
-    return ast.literal_eval(link.exec(f"print(repr({expression}))").decode().strip())
 
 
 class Deployment:
@@ -138,7 +64,7 @@ class Deployment:
             _write(self._link, f"prepare({self._staging!r}, {names!r}, {folders!r}, {list(self.files)!r})")
             lacking = _lacking(self._link, places)
             self._there = {path for path in self.files if self._place(path) not in lacking}
-            free = _ask(self._link, f"(lambda s: s[1] * s[4])(os.statvfs({self._staging!r}))")
+            free = ask(self._link, f"(lambda s: s[1] * s[4])(os.statvfs({self._staging!r}))")
             _check_flash(self._facts, free, [len(data) for data in lacking.values()])
 
     def copy(self, progress: Progress) -> None:
@@ -182,10 +108,10 @@ class Deployment:
 
     def _keep_app(self) -> None:
         """An app that stays makes way for `finish`, and comes back."""
-        if self._app not in self.files and _ask(self._link, f"exists({self._app!r})"):
+        if self._app not in self.files and ask(self._link, f"exists({self._app!r})"):
             place = f"{self._staging}/app"
             _write(self._link, f"copy({self._app!r}, {place!r})")
-            if not _ask(self._link, f"digest({self._app!r}) == digest({place!r})"):
+            if not ask(self._link, f"digest({self._app!r}) == digest({place!r})"):
                 raise UserError(f"{self._app} cannot be copied on the board: its flash may be worn out")
 
     def _finish(self) -> bytes:
@@ -207,7 +133,7 @@ class Deployment:
 
 def _lacking(link: Link, files: dict[str, bytes]) -> dict[str, bytes]:
     """Those of the files that the board does not have, or has with other contents."""
-    digests = _ask(link, f"[digest(path) for path in {list(files)!r}]")
+    digests = ask(link, f"[digest(path) for path in {list(files)!r}]")
     return {
         path: data
         for (path, data), digest in zip(files.items(), digests, strict=True)
@@ -260,7 +186,7 @@ def _parents(path: str, base: str) -> list[str]:
 def _write(link: Link, code: str, *, expression: bool = True) -> Any:
     """Runs code that writes; what the file system says becomes a sentence."""
     try:
-        return _ask(link, code) if expression else link.exec(code)
+        return ask(link, code) if expression else link.exec(code)
     except BoardError as e:
         if e.errno == ENOSPC:
             raise UserError(
@@ -284,75 +210,3 @@ def _check_flash(facts: Facts, free: int, sizes: list[int]) -> None:
             f"the board's flash has {free:,} bytes free, {need:,} are needed beside the files that it has: "
             "delete files there (`mpremote fs ls`, `mpremote fs rm`)"
         )
-
-
-# What goes onto a board.
-
-_HERE = Path(__file__).resolve()
-# Built by `make natmod`: in an installed package, in a checkout.
-_MODULES = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
-
-
-def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()) -> dict[str, bytes]:
-    """What the board's /lib has to hold, contents by path. Optional modules go where they are of use."""
-    sources = list(app)
-    wanted = {
-        "reference": engine == "reference",
-        "stream": any(b"stream" in s for s in sources) if sources else model.streamed < model.size // 2,
-        "tflm_engine": facts.tflm,
-        "lite": facts.tflm or any(b"hognose.lite" in source for source in sources),
-    }
-    files = {}
-    if facts.frozen_library is None:
-        for path in sorted(Path(hognose.__file__).parent.glob("*.py")):
-            if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
-                files[f"hognose/{path.name}"] = path.read_bytes()
-    if engine == "native" and not facts.builtin_engine:
-        files["_hognose.mpy"] = native_module(facts, model.needs_full)
-    return files
-
-
-def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes], streams: bool = False) -> None:
-    """UserError where the board's RAM cannot hold the model. The arena's size is in the file.
-
-    `streams`: the app leaves the weights in the file.
-    """
-    reference = "hognose/reference.py" in library
-    parts = {
-        "weights being read" if streams else "file": model.streamed if streams else model.size,
-        "arena": model.arena_size,
-        "inputs": sum(4 * p.size for p in model.inputs),
-        "native module": len(library.get("_hognose.mpy", b"")),
-        "library": (REFERENCE_RAM if reference else LIBRARY_RAM) if facts.frozen_library is None else 0,
-    }
-    need = max(sum(parts.values()), REFERENCE_COMPILING if reference and parts["library"] else 0)
-    if facts.ram_free is not None and need > facts.ram_free:
-        listed = ", ".join(f"{part} {size:,}" for part, size in parts.items() if size)
-        streamed = need - model.size + model.streamed
-        helps = f"open it with Model(..., stream=True) for {streamed:,} bytes, "
-        raise UserError(
-            f"the model needs {need:,} bytes of RAM ({listed}), {facts.machine} has {facts.ram_free:,} free: "
-            + (helps if not streams and streamed <= facts.ram_free else "")
-            + "make it smaller (`hognose inspect` shows its layers), or use firmware with the engine built "
-            "in (native_module/README.md), or a board with more RAM"
-        )
-
-
-def native_module(facts: Facts, full: bool) -> bytes:
-    """The `_hognose.mpy` that the board can load, small or with all operators; UserError: there is none."""
-    helps = "use --engine reference (slow), or firmware with the engine built in (native_module/README.md)"
-    if not facts.architecture:
-        raise UserError(f"{facts.machine}: its {facts.firmware} cannot load native modules: {helps}")
-    if facts.abi != ABI:
-        raise UserError(
-            f"{facts.machine}: {facts.firmware} has version {facts.abi[0]}.{facts.abi[1]} of native modules, "
-            f"hognose's are {ABI[0]}.{ABI[1]}: install MicroPython 1.23 or later"
-        )
-    name = {"armv7em": "armv7m"}.get(facts.architecture, facts.architecture)
-    if name not in BUILT:
-        raise UserError(f"{facts.machine}: there is no native module for {name}: {helps}")
-    for folder in _MODULES:
-        path = folder / ("full" if full else "") / f"{name}_{ABI[0]}.{ABI[1]}" / "_hognose.mpy"
-        if path.is_file():
-            return path.read_bytes()
-    raise UserError(f"no _hognose.mpy for {name} here: run `make natmod ARCH={name}` in hognose's checkout")

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..compiler.disassemble import HogFile, disassemble
+from ..compiler.disassemble import HogFile
 from ..errors import UserError
-from . import device_run, install
 from .connection import Connection, the_port, until_done
+from .examine import examine
+from .library import check_ram, library
 
 # Small reads: a serial port without flow control loses what does not fit its buffer.
 LOAD = """
@@ -33,37 +34,6 @@ class Source:
 hog = bytearray(os.stat("model.hog")[6])
 Source("model.hog").readinto(hog)
 """
-_RUN = """
-from device_run import Model, run
-model = Model(hog, engine={engine!r})
-with open("sink", "wb") as sink:
-    run(model, {mode!r}, {sequence}, Source("source"), sink, lambda: sys.stdout.write("."))
-"""
-
-
-def run(
-    port: str | None,
-    hog: bytes,
-    engine: str,
-    mode: str,
-    sequence: int,
-    source: bytes,
-    done: Callable[[], object],
-) -> bytes:
-    """Samples through a model on the board; the same as on any other rung (see device_run)."""
-
-    def heard(data: bytes) -> None:
-        for _ in range(data.count(b".")):
-            done()
-
-    files = {
-        "model.hog": hog,
-        "source": source,
-        "sink": b"",
-        "device_run.py": Path(device_run.__file__).read_bytes(),
-    }
-    code = LOAD + _RUN.format(engine=engine, mode=mode, sequence=sequence)
-    return execute(port, disassemble(hog), files, engine, code, heard)["sink"]
 
 
 def execute(
@@ -82,7 +52,7 @@ def execute(
     starts anew then. UserError where the board has no RAM for `model`.
     """
     with until_done(Connection(the_port(port))) as link:
-        board = install.examine(link)
+        board = examine(link)
         if board.implementation != "micropython":
             raise UserError(f"{board.firmware} on {link.port} cannot mount the host's files: use `--on unix`")
         if engine == "tflm" and not board.tflm:
@@ -90,11 +60,11 @@ def execute(
                 f"{board.machine}: its firmware is without TensorFlow Lite Micro (native_module/README.md): "
                 "use `--on unix`, or another engine"
             )
-        library = install.library(board, engine, model)
-        install.check_ram(board, model if in_ram else replace(model, size=0), library)
+        there = library(board, engine, model)
+        check_ram(board, model if in_ram else replace(model, size=0), there)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for path, data in (library | files).items():
+            for path, data in (there | files).items():
                 target = folder / path
                 target.parent.mkdir(exist_ok=True)
                 target.write_bytes(data)

@@ -14,9 +14,9 @@ from hognose.reference_check import narrow_rows
 from hognose.tflm_engine import flatbuffer
 
 from ..errors import UserError
-from ..samples import Port
 from .blocks import scratch_size
 from .graph import Tensor
+from .ports import Port
 from .reader import read_tflite
 from .records import IN_DATA, ITEMSIZE, NONE, RECORDS, TYPECODE, Record, unpack
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .errors import UserError
+from ..errors import UserError
 
 # The arena is reserved, not touched, so a generous first size costs nothing; it must not be small,
 # because TFLM does not survive an arena too small for its own bookkeeping. Blocks above 64 MB come fresh
@@ -118,8 +118,8 @@ class Oracle:
 
 def _without_float16(tflite: bytes) -> bytes:
     """The same model for TFLM, which has no float16: weights that are stored so become float32."""
-    from .compiler.reader import read_tflite
-    from .compiler.strip import strip
+    from ..compiler.reader import read_tflite
+    from ..compiler.strip import strip
 
     if len(tflite) < 8 or tflite[4:8] != b"TFL3":
         return tflite
@@ -142,7 +142,7 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
     """Tensors of each subgraph, the first one's number of inputs and outputs, and if CALL_ONCE is there."""
     from tflite import BuiltinOperator, Model
 
-    from .compiler.reader import builtin_code
+    from ..compiler.reader import builtin_code
 
     if len(tflite) < 8 or tflite[4:8] != b"TFL3":
         raise OracleError("not a .tflite file: it lacks the mark TFL3")
@@ -162,7 +162,7 @@ def _detections(tflite: bytes) -> list[list[int]]:
     name = "TFLite_Detection_PostProcess"
     if name.encode() not in tflite:
         return []
-    from .compiler.reader import read_tflite
+    from ..compiler.reader import read_tflite
 
     graph = read_tflite(tflite)
     at = {t.index: i for i, t in enumerate(graph.outputs)}

@@ -11,13 +11,13 @@ import numpy as np
 
 import hognose
 
-from . import board
-from .compiler import Compiled, carry_tflite
-from .compiler.graph import Tensor
-from .compiler.lower import Step, View
-from .compiler.records import TYPECODE
+from .. import runners
+from ..compiler import Compiled, carry_tflite
+from ..compiler.graph import Tensor
+from ..compiler.lower import Step, View
+from ..compiler.ports import NUMPY
+from ..compiler.records import TYPECODE
 from .oracle import Oracle
-from .samples import NUMPY
 
 Values = dict[int, np.ndarray]
 CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # what they make lies where other values lay or will lie
@@ -30,7 +30,7 @@ def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
     steps = compiled.lowered.steps
     extents = [_extent(compiled, s.tensor) if i in whole else (0, 0) for i, s in enumerate(steps)]
     places = [(*extent, end) for extent, end in zip(extents, _ends(steps), strict=True)]
-    found = board.run_layers(compiled.hog, inputs, engine, on, places)
+    found = runners.run_layers(compiled.hog, inputs, engine, on, places)
     return {steps[i].tensor.index: _elements(found[i], steps[i].tensor) for i in whole}
 
 
@@ -40,7 +40,7 @@ def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on
     for i in range(0, len(tensors), _OUTPUTS):
         part = tensors[i : i + _OUTPUTS]
         hog = carry_tflite(tflite, outputs=[t.index for t in part])
-        found |= zip([t.index for t in part], board.run(hog, inputs, "tflm", on, "raw"), strict=True)
+        found |= zip([t.index for t in part], runners.run(hog, inputs, "tflm", on, "raw"), strict=True)
     return found
 
 

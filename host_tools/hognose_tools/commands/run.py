@@ -4,8 +4,10 @@
 
 import argparse
 
-from . import board, files, samples
-from .compiler.disassemble import disassemble
+from .. import files, runners
+from ..compiler.disassemble import disassemble
+from ..data import samples
+from . import arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--outputs", required=True, metavar="OUT.npz")
     parser.add_argument("--raw", action="store_true", help="the quantized integers themselves, in and out")
-    board.add_sequence_argument(parser)
-    board.add_arguments(parser)
+    arguments.add_sequence(parser)
+    arguments.add_runner(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    board.check_sequence(args.sequence)
+    arguments.check_sequence(args.sequence)
     hog = files.read(args.model)
     ports = disassemble(hog).inputs
     inputs = samples.load(args.inputs, ports)
@@ -30,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
             for i, (a, p) in enumerate(zip(inputs, ports, strict=True))
         ]
     mode = "raw" if args.raw else "numbers"
-    outputs = board.run(hog, inputs, args.engine, args.on, mode, args.sequence)
+    outputs = runners.run(hog, inputs, args.engine, args.on, mode, args.sequence)
     samples.save(args.outputs, outputs)
     print(f"{args.outputs}: {len(inputs[0])} samples, {args.engine} engine on {args.on}")
     return 0

@@ -8,33 +8,23 @@ if cached, the native module in RAM). An operator that was not measured has no f
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from .board import install, pico
-from .compiler.disassemble import HogFile
-from .compiler.records import Record
-from .errors import UserError
+from ..board import native_module
+from ..board.architectures import BOARDS
+from ..board.library import LIBRARY_RAM
+from ..compiler.disassemble import HogFile
+from ..compiler.records import Record
+from ..errors import UserError
 
 FITTED = Path(__file__).with_name("cost.json")
 
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Board:
-    """A board that a forecast can be asked for, with stock MicroPython on it."""
-
-    title: str
-    hertz: int
-    ram: int  # bytes of heap that are free
-    flash: int  # bytes of the file system
-
-
-BOARDS = {"pico": Board("Raspberry Pi Pico", 125_000_000, 239_152, 1_441_792)}
 CALL = "call"  # from `model.invoke` to the first operator, and back
 
 
@@ -49,8 +39,8 @@ def forecast(hog: HogFile, board: str) -> dict[str, Any]:
     layers = [predict(r) if i >= hog.initial else 0 for i, r in enumerate(hog.records)]
     known = sum(n or 0 for n in layers) + _call(hog)
     total = None if None in layers else known
-    module = pico.module(hog.needs_full)
-    code = install.LIBRARY_RAM + (module.stat().st_size if module.exists() else 0)
+    module = native_module.path(there.architecture, hog.needs_full)
+    code = LIBRARY_RAM + (module.stat().st_size if module.exists() else 0)
     return {
         "board": there.title,
         "cycles": total,
@@ -63,28 +53,6 @@ def forecast(hog: HogFile, board: str) -> dict[str, Any]:
         "flash": code + hog.size,
         "flash_free": there.flash,
     }
-
-
-def text(facts: dict[str, Any]) -> list[str]:
-    """What forecast() found, but for the layers."""
-    lines = [f"on a {facts['board']}: " + _time(facts)]
-    streamed = facts["ram"] > facts["ram_free"] and facts["ram_streamed"] <= facts["ram_free"]
-    need = facts["ram_streamed"] if streamed else facts["ram"]
-    lines.append(
-        f"RAM: {need:,} of {facts['ram_free']:,} bytes, with library and native module"
-        + (", if it is opened with stream=True" if streamed else "")
-        + ("" if need <= facts["ram_free"] else ": too much")
-        + f"; flash: {facts['flash']:,} of {facts['flash_free']:,}"
-        + ("" if facts["flash"] <= facts["flash_free"] else ": too much")
-    )
-    return lines
-
-
-def _time(facts: dict[str, Any]) -> str:
-    said = f"about {facts['at_least']:,} cycles, {facts['milliseconds']:,} ms"
-    return said + (
-        ", and operators marked ?, which have not been measured" if facts["cycles"] is None else ""
-    )
 
 
 def _call(hog: HogFile) -> float:

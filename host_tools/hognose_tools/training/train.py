@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose train`: a small one-dimensional convolutional network on recorded data."""
+"""A small one-dimensional convolutional network on recorded data."""
 
 from __future__ import annotations
 
-import argparse
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import datasets, files
-from .datasets import Dataset
-from .errors import UserError
-from .progress import bar
+from .. import files
+from ..data.datasets import Dataset
+from ..errors import UserError
+from ..progress import bar
 from .quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
@@ -22,36 +21,6 @@ if TYPE_CHECKING:
 
 BATCH = 16  # examples a step
 MAX_FILTERS = 1024  # far beyond any microcontroller
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "data", metavar="DATA", help=".npz, .ts, a folder of CSV files, or a name: BasicMotions"
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
-    parser.add_argument(
-        "--epochs", type=int, help="passes over the data (default: enough for 1000 steps, 30 at least)"
-    )
-    parser.add_argument("--filters", type=int, default=8, help="of the first layer; the network's size")
-    parser.add_argument("--seed", type=int, default=1)
-    datasets.add_arguments(parser)
-
-
-def main(args: argparse.Namespace) -> int:
-    if Path(args.output).suffix != ".keras":
-        raise UserError(f"{args.output}: a Keras model's file name ends in .keras")
-    files.check(args.output)
-    if not 0 <= args.seed < 1 << 32:
-        raise UserError("--seed is 0 to 4294967295")
-    dataset = datasets.load(args.data, args.window, args.hop, args.seed)
-    model = train(dataset, args.epochs, args.filters, args.seed)
-    save(model, args.output)
-    share = accuracy(predict(model, dataset.x_test), dataset.y_test)
-    print(
-        f"{args.output}: {model.count_params()} parameters, input {list(model.input_shape[1:])}, accuracy "
-        f"{share:.3f} on {len(dataset.x_test)} test examples; labels {','.join(dataset.labels)}"
-    )
-    return 0
 
 
 def train(dataset: Dataset, epochs: int | None = None, filters: int = 8, seed: int = 1) -> keras.Model:

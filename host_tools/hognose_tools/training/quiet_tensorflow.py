@@ -5,7 +5,7 @@
 import os
 from types import ModuleType
 
-from .errors import UserError
+from ..errors import UserError
 
 
 def tensorflow() -> ModuleType:

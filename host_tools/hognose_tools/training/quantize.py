@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose quantize`: a Keras model into an int8 `.tflite`.
+"""A Keras model into a quantized `.tflite`.
 
-The work is done by `python -m hognose_tools.quantize FOLDER` in a process of its own, for TensorFlow's
-converter aborts on some models and writes to the terminal as it likes.
+The work is done by `python -m hognose_tools.training.quantize FOLDER TYPE` in a process of its own, because
+TensorFlow's converter aborts on some models and writes to the terminal as it likes.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import signal
 import subprocess
@@ -21,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import datasets, files
-from .compiler.reader import read_tflite
-from .errors import UserError
-from .progress import bar
+from .. import files
+from ..compiler.reader import read_tflite
+from ..data import datasets
+from ..errors import UserError
+from ..progress import bar
 from .quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
@@ -35,38 +35,6 @@ SUFFIXES = (".keras", ".h5")
 MAX_EXAMPLES = 500  # more hardly move a range
 TRIES = 4  # the converter leaves a SPLIT of an unrolled LSTM in float on some calls and not on others
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL.keras")
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL.tflite")
-    parser.add_argument(
-        "--representative",
-        metavar="DATA",
-        help="typical inputs, best the training data: what `hognose train` takes, or an .npz with one array "
-        'x or, for several inputs, "0", "1", …',
-    )
-    parser.add_argument(
-        "--type", choices=TYPES, default="int8", help="of weights and activations (default: int8)"
-    )
-    datasets.add_arguments(parser)
-
-
-def main(args: argparse.Namespace) -> int:
-    files.check(args.output)
-    representative = None
-    if args.representative is not None and args.type != "float32":
-        representative = load_representative(args.representative, args.window, args.hop)
-    tflite = quantize(args.model, representative, args.type)
-    files.write(args.output, tflite)
-    print(f"{args.output}: {len(tflite)} bytes, {args.type}")
-    for channel in coarse_channels(representative[0]) if args.type == "int8" and representative else []:
-        print(
-            f"note: channel {channel} is so small beside the others that int8 hardly sees it: "
-            "give it a larger unit (degrees instead of radians), or use --type 16x8",
-            file=sys.stderr,
-        )
-    return 0
 
 
 def quantize(
@@ -173,7 +141,7 @@ def _checked(representative: np.ndarray | Sequence[np.ndarray] | None) -> list[n
 
 def _convert_apart(folder: Path, type: str, examples: int) -> None:
     """Runs `_worker` in a process of its own; what goes wrong there becomes a UserError here."""
-    command = [sys.executable, "-m", "hognose_tools.quantize", str(folder), type]
+    command = [sys.executable, "-m", "hognose_tools.training.quantize", str(folder), type]
     with (
         (folder / "log").open("w+") as log,
         bar("quantize", max(examples, 1), "examples") as progress,

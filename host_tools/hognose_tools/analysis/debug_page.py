@@ -4,7 +4,7 @@
 
 from html import escape
 
-from .layer_table import Row, Table, decibels, ends, explanation, number, span
+from .debug_table import Row, Table, decibels, ends, explanation, number, span
 
 _LEFT, _WIDTH, _HEIGHT = 230, 560, 20  # px: of names, of bars from 0 to _MAX dB, of a layer
 _MAX = 60.0

@@ -3,38 +3,15 @@
 """Samples for a model: arrays keyed "0", "1", … with a leading sample axis, in .npz files."""
 
 import io
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from . import files
-from .compiler.records import TYPECODE
-from .errors import UserError
+from .. import files
+from ..compiler.ports import Port
+from ..errors import UserError
 
-NUMPY: dict[str, np.dtype] = {code: np.dtype(name).newbyteorder("<") for name, code in TYPECODE.items()}
 MAX_RANDOM = 1 << 30  # bytes
-
-
-@dataclass
-class Port:
-    """An input or output of a model: what a sample of it looks like."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: str  # struct typecode
-    scale: float
-    zero_point: int
-
-    @property
-    def dtype(self) -> np.dtype:
-        return NUMPY[self.type]
-
-    @property
-    def size(self) -> int:
-        """Elements of one sample."""
-        return prod(self.shape)
 
 
 def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
@@ -95,6 +72,15 @@ def quantized(array: np.ndarray, port: Port) -> np.ndarray:
         return array.astype(bool)
     bounds = np.iinfo(port.dtype)
     return np.clip(rounded + port.zero_point, bounds.min, bounds.max).astype(port.dtype)
+
+
+def elements(array: np.ndarray, port: Port, where: str) -> np.ndarray:
+    """Arrays of the input's own type are raw; any others are numbers, quantized as the board does."""
+    if array.dtype == port.dtype:
+        return array
+    if port.type != "f" and array.dtype.kind == "f" and np.isnan(array).any():
+        raise UserError(f"{where}: NaN cannot be quantized; remove such samples")
+    return quantized(array, port)
 
 
 def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:

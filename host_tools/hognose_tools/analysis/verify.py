@@ -1,77 +1,20 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose verify`: every byte of an engine against TensorFlow Lite Micro's own answer."""
+"""Every byte of an engine against TensorFlow Lite Micro's own answer."""
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from . import board, files, layers, samples
-from .compiler import Compiled, any_batch, carry_tflite, compile_tflite, signature
-from .compiler.disassemble import disassemble
-from .errors import UserError
-from .oracle import Oracle, OracleError
-from .pack import add_signature_argument
-from .progress import bar
+from .. import runners
+from ..compiler import Compiled
+from ..progress import bar
+from . import layers
+from .oracle import Oracle
 
 # float32 is the same operations in the same order, but for exp and what is made of it. This part of a value,
 # or, where terms cancel, of the largest one beside it, but no more than of 1.
 TOLERANCE = 1e-6
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL.tflite")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--inputs", metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis')
-    source.add_argument("--samples", type=int, default=10, metavar="N", help="random samples (default: 10)")
-    add_signature_argument(parser)
-    board.add_sequence_argument(parser)
-    board.add_arguments(parser)
-
-
-def main(args: argparse.Namespace) -> int:
-    if args.samples < 1:
-        raise UserError("--samples must be at least 1")
-    board.check_sequence(args.sequence)
-    tflite = signature.choose(files.read(args.model), args.signature)
-    name = Path(args.model).stem
-    compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
-    if compiled and compiled.undefined:
-        raise UserError(f"TFLM's own answer means nothing here: {compiled.undefined[0]}")
-    hog = compiled.hog if compiled else carry_tflite(tflite, name=name)
-    facts = disassemble(hog)
-    ports = facts.inputs
-    if args.inputs:
-        loaded = samples.load(args.inputs, ports)
-        inputs = [elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
-    else:
-        inputs = samples.random(ports, args.samples)
-    where = f"{args.engine} engine on {args.on}"
-    try:
-        difference = verify(tflite, compiled or hog, inputs, args.engine, args.on, args.sequence)
-    except OracleError as e:
-        hint = any_batch(compiled.graph) if compiled else ""
-        if not args.inputs and any(p.type in "iq" for p in ports):
-            hint = "random integers may make no sense to the model, give it samples with --inputs; now: "
-        raise UserError(f"{hint}{e}") from e
-    if difference:
-        print(f"{args.model}, {where}: {difference}")
-        return 1
-    exact = all(p.type != "f" for p in facts.outputs)
-    what = "bytes" if exact else f"values (float32 to {TOLERANCE})"
-    print(f"{args.model}, {where}: all {what} of {len(inputs[0])} samples are TFLM's")
-    return 0
-
-
-def elements(array: np.ndarray, port: samples.Port, where: str) -> np.ndarray:
-    """Arrays of the input's own type are raw; any others are numbers, quantized as the board does."""
-    if array.dtype == port.dtype:
-        return array
-    if port.type != "f" and array.dtype.kind == "f" and np.isnan(array).any():
-        raise UserError(f"{where}: NaN cannot be quantized; remove such samples")
-    return samples.quantized(array, port)
 
 
 @dataclass
@@ -126,7 +69,7 @@ def verify(
     """
     count = len(inputs[0])
     hog = packed if isinstance(packed, bytes) else packed.hog
-    answers = board.run(hog, inputs, engine, on, "raw", sequence)
+    answers = runners.run(hog, inputs, engine, on, "raw", sequence)
     oracle = Oracle(tflite)
     with bar("TFLM", count, "samples", quiet=True) as progress:
         for i in range(count):

@@ -6,9 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from .board import connection, install
-from .board.connection import Connection, until_done
-from .errors import UserError
+from ..board import connection
+from ..board.connection import Connection, until_done
+from ..board.examine import examine
+from ..errors import UserError
 
 PATIENCE = 4.0  # seconds a port: it may be no board at all
 
@@ -34,7 +35,7 @@ def _describe(port: str) -> dict[str, Any]:
     """A board's facts for JSON, or what went wrong under "error". Its app starts anew."""
     try:
         with until_done(Connection(port, PATIENCE)) as link:
-            facts = install.examine(link)
+            facts = examine(link)
     except UserError as e:
         return {"port": port, "error": str(e)}
     return {

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """An emulated Raspberry Pi Pico (tests/rp2040) as a context manager.
 
 with Pico(STOCK, flash=Path("flash.img")) as pico:
@@ -8,14 +7,21 @@ with Pico(STOCK, flash=Path("flash.img")) as pico:
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+
+from ..board import native_module
+from ..errors import UserError
+from . import board
 
 ROOT = Path(__file__).parents[3]
 EMULATOR = ROOT / "tests" / "rp2040"
@@ -48,8 +54,8 @@ def missing(firmware: Path = STOCK) -> str | None:
 
 
 def module(full: bool) -> Path:
-    """The native module that `make natmod` builds for the board, small or with all operators."""
-    return ROOT / ".build" / "natmod" / ("full" if full else "") / "armv6m_6.3" / "_hognose.mpy"
+    """The native module for the board, small or with all operators."""
+    return native_module.path("armv6m", full)
 
 
 def place(data: bytes, firmware: Path = STOCK) -> tuple[bytes, int]:
@@ -160,3 +166,28 @@ class Pico:
         for line in process.stdout:
             lines.put(line.rstrip("\n"))
         lines.put(None)
+
+
+@contextlib.contextmanager
+def emulated_pico(data: bytes = b"") -> Iterator[tuple[str, int]]:
+    """A fresh emulated Pico: its port, and the address of `data` in its flash. UserError: it cannot run."""
+    try:
+        reason = missing()
+        if reason:
+            raise PicoError(f"no emulated Pico: {reason}")
+        with tempfile.TemporaryDirectory() as folder:
+            flash = Path(folder) / "flash.img"
+            image, address = place(data)
+            flash.write_bytes(image)
+            with Pico(flash=flash) as pico:
+                yield pico.url, address
+    except PicoError as e:
+        raise UserError(str(e)) from e
+
+
+def run(
+    hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
+) -> bytes:
+    """Samples through a model on a fresh emulated Pico."""
+    with emulated_pico() as (port, _):
+        return board.run(hog, engine, mode, sequence, source, done, port)

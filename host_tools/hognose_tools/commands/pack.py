@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import files
-from .compiler import carry_tflite, compile_tflite, signature
-from .compiler.disassemble import disassemble
-from .errors import UserError
+from .. import files
+from ..compiler import carry_tflite, compile_tflite, signature
+from ..compiler.disassemble import disassemble
+from ..errors import UserError
+from . import arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="native",
         help="tflm: the model as it is, stripped, for firmware with TensorFlow Lite Micro in it",
     )
-    add_signature_argument(parser)
+    arguments.add_signature(parser)
     parser.add_argument(
         "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
-    )
-
-
-def add_signature_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--signature", metavar="NAME", help="of a file with several (default: its first subgraph, as TFLM)"
     )
 
 

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose bench`: what one inference costs on a board, in cycles (emulated) or microseconds (real)."""
+"""What one inference costs on a board: cycles on an emulated one, microseconds on a real one."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from . import board, files
-from .board import device_bench, pico, remote
-from .compiler import compile_tflite
-from .compiler.disassemble import HogFile, disassemble
-from .errors import UserError
+from ..board import remote
+from ..compiler.disassemble import HogFile, disassemble
+from ..errors import UserError
+from ..runners import device_bench, pico
 
 # The emulated Pico has the file in its flash, memory-mapped; a real board gets it over the serial line.
 _IN_FLASH = """
@@ -38,21 +36,6 @@ def loud(_):
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL.(tflite|hog)")
-    parser.add_argument("--on", default="rp2040", metavar="{rp2040,board[:PORT]}", help="default: rp2040")
-    parser.add_argument("--layers", action="store_true", help="each operator, too")
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def main(args: argparse.Namespace) -> int:
-    data = files.read(args.model)
-    hog = data if data[:4] == b"HOGN" else compile_tflite(data, name=Path(args.model).stem).hog
-    facts = bench(hog, args.on, layers=args.layers)
-    print(json.dumps(facts, indent=2) if args.json else table(args.model, facts))
-    return 0
-
-
 def bench(hog: bytes, on: str, *, layers: bool = False) -> dict[str, Any]:
     """Counts of one inference: `cycles` on the emulated Pico, `microseconds` on a real board."""
     name, _, port = on.partition(":")
@@ -64,7 +47,7 @@ def bench(hog: bytes, on: str, *, layers: bool = False) -> dict[str, Any]:
     code = _CODE.format(clock=_CYCLES if emulated else _MICROSECONDS, layers=layers)
     there = {"device_bench.py": Path(device_bench.__file__).read_bytes()}
     if emulated:
-        with board.emulated_pico(hog) as (where, address):
+        with pico.emulated_pico(hog) as (where, address):
             code = _IN_FLASH.format(address=address, size=len(hog)) + code
             remote.execute(where, model, there, "native", code, said.append, in_ram=False)
     else:
@@ -96,18 +79,3 @@ def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, A
             for layer, count in zip(model.layers, found["layers"], strict=True)
         ]
     return {k: v for k, v in facts.items() if v is not None}
-
-
-def table(name: str, facts: dict[str, Any]) -> str:
-    """What bench() found, for people."""
-    unit = "cycles" if "cycles" in facts else "microseconds"
-    rate = f" ({facts['cycles_per_mac']} a MAC)" if facts.get("cycles_per_mac") else ""
-    lines = [
-        f"{name}: {facts[unit]:,} {unit}{rate}, {facts['macs']:,} MACs",
-        f"peak RAM {facts['peak_ram']:,} bytes (arena {facts['arena']:,}), "
-        f"on the heap with Python's objects {facts['heap']:,}; load {facts['load_' + unit]:,} {unit}",
-    ]
-    for layer in facts.get("layers", []):
-        rate = f"{layer[unit] / layer['macs']:8.2f}" if layer["macs"] else " " * 8
-        lines.append(f"{layer['index']:3} {layer['name']:14}{layer['macs']:12,}{layer[unit]:14,}{rate}")
-    return "\n".join(lines)

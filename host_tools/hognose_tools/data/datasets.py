@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import importlib.util
 import math
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import files
-from .errors import UserError
+from .. import files
+from ..errors import UserError
 
 AEON = "pip install --no-deps --ignore-requires-python aeon==1.6.0"
 TIME_COLUMNS = {"time", "timestamp", "t", "ms", "us", "seconds", "index"}
@@ -36,22 +35,6 @@ class Dataset:
     x_test: np.ndarray
     y_test: np.ndarray
     labels: list[str]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How recordings are cut."""
-    parser.add_argument(
-        "--window",
-        type=int,
-        metavar="SAMPLES",
-        help="cut recordings into windows of this many samples",
-    )
-    parser.add_argument(
-        "--hop",
-        type=int,
-        metavar="SAMPLES",
-        help="from one window's start to the next's (default: half a window)",
-    )
 
 
 def load(source: str | Path, window: int | None = None, hop: int | None = None, seed: int = 0) -> Dataset:

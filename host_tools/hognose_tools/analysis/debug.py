@@ -1,77 +1,23 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""`hognose debug`: a model layer by layer, to see which layer quantization broke."""
+"""A model layer by layer, to see which layer quantization broke."""
 
-import argparse
-import json
 import math
-from dataclasses import asdict
 from difflib import SequenceMatcher
-from typing import Any
 
 import numpy as np
 
-from . import board, debug_page, files, layers, samples
-from .compiler import Compiled, carry_tflite, compile_graph
-from .compiler.disassemble import disassemble
-from .compiler.floating import dequantized, is_quantized, to_float
-from .compiler.graph import Graph, Tensor
-from .compiler.reader import read_tflite
-from .errors import UserError
-from .layer_table import Row, Table, decibels, text
-from .verify import compare, elements
+from ..compiler import Compiled, compile_graph
+from ..compiler.floating import dequantized, is_quantized, to_float
+from ..compiler.graph import Graph, Tensor
+from ..compiler.reader import read_tflite
+from ..data import samples
+from ..errors import UserError
+from . import layers
+from .debug_table import Row, Table
+from .verify import compare
 
 SAME_WEIGHTS = "a float run of the same weights (whose own error only --float shows)"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL.tflite")
-    parser.add_argument(
-        "--input", metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis (default: random)'
-    )
-    parser.add_argument(
-        "--samples", type=int, metavar="N", help="only the first N; N random ones (default: 10)"
-    )
-    parser.add_argument(
-        "--float",
-        metavar="FLOAT.tflite",
-        help="the float model (default: the quantized weights, run in float)",
-    )
-    parser.add_argument("--html", metavar="OUT.html", help="the table with a plot")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    board.add_arguments(parser)
-
-
-def main(args: argparse.Namespace) -> int:
-    if args.samples is not None and args.samples < 1:
-        raise UserError("--samples must be at least 1")
-    tflite = files.read(args.model)
-    compiled = None if args.engine == "tflm" else compile_graph(read_tflite(tflite), whole=True)
-    ports = disassemble(compiled.hog if compiled else carry_tflite(tflite)).inputs
-    if args.input:
-        given = [a[: args.samples] for a in samples.load(args.input, ports)]
-        inputs = [elements(a, p, args.input) for a, p in zip(given, ports, strict=True)]
-    else:
-        given = inputs = samples.random(ports, args.samples or 10)
-    floats = files.read(args.float) if args.float else None
-    table = debug(tflite, compiled, inputs, given, args.engine, args.on, floats)
-    table.title = f"{args.model}, {len(inputs[0])} samples, {args.engine} engine on {args.on}"
-    if not args.input:
-        table.notes.append("Random input: give real samples with --input for ranges that mean something.")
-    if args.html:
-        files.write(args.html, debug_page.page(table).encode())
-    print(json.dumps(_facts(table), indent=2) if args.json else text(table))
-    return 1 if any(row.differing for row in table.rows) else 0
-
-
-def _facts(table: Table) -> dict[str, Any]:
-    """The table for JSON, which knows no infinity."""
-    facts = asdict(table)
-    for row in facts["rows"]:
-        for key in ("sqnr", "alone"):
-            if row[key] is not None and not math.isfinite(row[key]):
-                row[key] = decibels(row[key])
-    return facts
 
 
 def debug(

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Models on this computer, in MicroPython's unix port."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import hognose
+
+from ..compiler.disassemble import disassemble
+from ..errors import UserError
+from . import device_run
+
+ROOT = Path(__file__).parents[3]
+
+
+def micropython(engine: str = "native") -> Path:
+    """The unix port with our module: HOGNOSE_MICROPYTHON, or the one that `make unix` builds."""
+    folder = "unix-tflm" if engine == "tflm" else "unix"
+    path = Path(os.environ.get("HOGNOSE_MICROPYTHON", ROOT / ".build" / folder / "micropython"))
+    if not path.is_file():
+        raise UserError(
+            f"no MicroPython at {path}: run `make {folder}` in hognose's checkout, or set HOGNOSE_MICROPYTHON"
+        )
+    return path.resolve()
+
+
+def run(
+    hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
+) -> bytes:
+    library = Path(hognose.__file__).parents[1]
+    # Room for the model, its arena, and what the reference engine makes of both.
+    heap = 64 * (len(hog) + disassemble(hog).arena_size) + (64 << 20)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model").write_bytes(hog)
+        Path(folder, "source").write_bytes(source)
+        command = [str(micropython(engine)), "-X", f"heapsize={heap}", device_run.__file__]
+        process = subprocess.Popen(
+            [*command, "model", engine, mode, str(sequence), "source", "sink"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "MICROPYPATH": str(library)},
+        )
+        assert process.stdout
+        said = b""
+        try:
+            while byte := process.stdout.read(1):
+                if byte == b"." and not said:
+                    done()
+                else:
+                    said += byte
+            code = process.wait()
+        finally:
+            process.kill()
+            process.stdout.close()
+        if code:
+            lines = said.decode(errors="replace").strip().splitlines()
+            raise UserError(f"MicroPython failed: {lines[-1] if lines else 'without a word'}")
+        return Path(folder, "sink").read_bytes()
