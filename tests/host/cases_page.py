@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Tables of the cases that each engine ran of each operator and type: in a run of the tests, in `make operators`."""
+"""Tables of the cases that each engine ran of each operator and type: for a run of the tests, for a page."""
 
 from collections.abc import Mapping
 
@@ -20,9 +20,9 @@ COLUMNS = {
 
 HEAD = """# Operators, types and engines
 
-What can be packed, by the element type of the first data input; `hognose ops` tells it, too. Constants that TFLM keeps
-compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D, DEPTHWISE_CONV_2D,
-FULLY_CONNECTED) stay so in the file.
+What can be packed, by the element type of the first data input; `hognose ops` prints it, too. Constants
+that TFLM keeps compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D,
+DEPTHWISE_CONV_2D, FULLY_CONNECTED) keep 4 bits in the file.
 """
 
 CASES = """
