@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Tables of the cases that each engine ran, by operator and type: of a test run, and of `make operators`."""
+# Part of hognose: neural networks in MicroPython.
+"""Tables of the cases that each engine ran of each operator and type: for a run of the tests, for a page."""
 
 from collections.abc import Mapping
 
@@ -19,9 +20,9 @@ COLUMNS = {
 
 HEAD = """# Operators, types and engines
 
-What can be packed, by the element type of the first data input; `hognose ops` tells it, too. Constants that
-TFLM keeps compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D,
-DEPTHWISE_CONV_2D, FULLY_CONNECTED) stay so in the file.
+What can be packed, by the element type of the first data input; `hognose ops` prints it, too. Constants
+that TFLM keeps compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D,
+DEPTHWISE_CONV_2D, FULLY_CONNECTED) keep 4 bits in the file.
 """
 
 CASES = """
