@@ -322,7 +322,7 @@ def _take_calls(sections: list[Section]) -> Iterator[tuple[Section, Relocation]]
 
 
 def call_between(instruction: bytes, at: int, target: int) -> bytes:
-    """A CALL0 … CALL12 (it counts words, from the one that it lies in) or a J with the distance to its target."""
+    """A CALL0 … CALL12 (it counts words, from the one that it lies in) or a J that reaches its target."""
     code = int.from_bytes(instruction, "little")
     if code & 15 == 5 and target % 4 == 0:
         distance = (target - (at & ~3) - 4) >> 2
