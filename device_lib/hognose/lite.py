@@ -17,7 +17,7 @@ A `.tflite` needs a firmware with the module `tflm`; a `.hog` runs on any. Tenso
 from array import array
 
 from .hogfile import DTYPES
-from .model import Model, _flatten
+from .model import Model, flatten
 from .tflm_engine import flatbuffer, tflm
 
 
@@ -163,7 +163,7 @@ class _Tensor:
             value = (value,)
         if isinstance(value, (list, tuple)):
             try:
-                self._check(_flatten(value, self.values, 0), self.size, "values")
+                self._check(flatten(value, self.values, 0), self.size, "values")
             except IndexError:
                 self._check("more", self.size, "values")
             except TypeError:

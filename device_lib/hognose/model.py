@@ -279,7 +279,7 @@ class Model:
             numbers = self._numbers[i] = array("f", bytes(4 * n))
             self.ram += 4 * n
         try:
-            given = _flatten(window, numbers, 0)
+            given = flatten(window, numbers, 0)
         except IndexError:
             given = _count(window)
         except TypeError:
@@ -396,7 +396,7 @@ def _describe_tensor(t):
     return "%s %s" % (t.shape, hogfile.DTYPES[t.dtype])
 
 
-def _flatten(x, numbers, at):
+def flatten(x, numbers, at):
     """Copies a nest of numbers to the array from `at` on; returns where it ended. Lists need no memory."""
     if not isinstance(x, _NEST):
         if isinstance(x, str):
@@ -407,7 +407,7 @@ def _flatten(x, numbers, at):
             numbers[at] = x  # a number, or another TypeError
             return at + 1
         for v in x:
-            at = _flatten(v, numbers, at)
+            at = flatten(v, numbers, at)
         return at
     if not x or not isinstance(x[0], _NEST):
         start = at
@@ -419,7 +419,7 @@ def _flatten(x, numbers, at):
         except TypeError:
             x = x[at - start :]  # from what is no number on
     for v in x:
-        at = _flatten(v, numbers, at)
+        at = flatten(v, numbers, at)
     return at
 
 

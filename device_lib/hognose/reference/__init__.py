@@ -91,24 +91,31 @@ class Reference:
 
     def run(self, state, arena, first, last):
         """Runs operators first ... last - 1."""
-        file = self.file
-        if not 0 <= first <= last <= file.count:
+        self._check_arena(arena)
+        if not 0 <= first <= last <= self.file.count:
             raise ValueError("operators %d to %d: no such range in the model" % (first, last))
-        if len(arena) < file.arena_size:
-            raise ValueError("the arena has %d bytes, the model needs %d" % (len(arena), file.arena_size))
-        arena = memoryview(arena)
         turns = 0
         while first < last:
-            module, op, loops = file.operator(first)
-            first += 1
-            target = module.run(file.data, arena, op, loops)
-            if target is None:
-                continue
-            if target < first:  # a jump back
-                if turns == file.turns:
+            after = self.step(state, arena, first)
+            if after <= first:
+                if turns == self.file.turns:
                     raise ValueError("a loop of the model does not end: stopped after %d turns" % turns)
                 turns += 1
-            first = target
+            first = after
+
+    def step(self, state, arena, i):
+        """Runs operator `i`, and returns the number of the next one."""
+        self._check_arena(arena)
+        if not 0 <= i < self.file.count:
+            raise ValueError("no operator %d: the model has %d" % (i, self.file.count))
+        module, op, loops = self.file.operator(i)
+        target = module.run(self.file.data, memoryview(arena), op, loops)
+        return i + 1 if target is None else target
+
+    def _check_arena(self, arena):
+        size = self.file.arena_size
+        if len(arena) < size:
+            raise ValueError("the arena has %d bytes, the model needs %d" % (len(arena), size))
 
 
 def _quantize(x, io):
