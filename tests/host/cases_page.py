@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Tables of the cases that each engine ran of each operator and type: in a run of the tests, in `make operators`."""
+"""Tables of the cases that each engine ran of each operator and type: for a run of the tests, for a page."""
 
 from collections.abc import Mapping
 
-from hognose_tools.analysis.operators import operators
+from hognose_tools.analysis.operators import markdown, operators
 from hognose_tools.compiler.lower import LOWER
 
 # Heads of columns, and which engines or boards of the tests count there.
@@ -20,16 +20,22 @@ COLUMNS = {
 
 HEAD = """# Operators, types and engines
 
+What can be packed, by the element type of the first data input; `hognose ops` prints it, too. Constants
+that TFLM keeps compressed (TFLM_DECODE) are unpacked when the model is packed. Weights of 4 bits (CONV_2D,
+DEPTHWISE_CONV_2D, FULLY_CONNECTED) keep 4 bits in the file.
+"""
+
+CASES = """
+## Cases compared with TFLM
+
 Random models of one operator each, as `.tflite` files, whose outputs were compared with TFLM's (PyPI
 `tflite-micro`): integers byte by byte, float32 to 1e-6. `make operators` ran them and wrote how many there
 were; `make test` runs the same ones, `HOGNOSE_EXAMPLES=1000` asks for more. QEMU's are those of all boards
 together: Cortex-M0, M3, M4F, M7F, M33F, RV32IMC, Xtensa.
-
 """
 
 TAIL = """
 These pairs are packed and run too, but TFLM refuses them, so that there is nothing to compare with:
-
 """
 
 
@@ -46,7 +52,12 @@ def page(counts: Mapping[tuple[str, str, str], int]) -> str:
         for dtype in sorted(set(types) - {t for n, t in pairs if n == name}):
             rest.setdefault(name, []).append(dtype)
     refused = [f"- {name}: {', '.join(types)}" for name, types in rest.items()]
-    return HEAD + "\n".join(rows) + "\n" + TAIL + "\n".join(refused) + "\n"
+    return "\n".join([head(), CASES, *rows, TAIL, *refused, ""])
+
+
+def head() -> str:
+    """What no test has to run for."""
+    return "\n".join([HEAD, *markdown()])
 
 
 def table(counts: Mapping[tuple[str, str, str], int]) -> str:

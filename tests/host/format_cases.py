@@ -144,7 +144,7 @@ def blobs(case: Case) -> list[_Blob]:
             result.append(_Blob([row], [None], before, before + behind, row.alignment(op), in_data))
             continue
         length = math.prod(sizes) * item
-        if row.is_behind:
+        if row.is_after:
             (blob,) = (b for b in result if b.rows[-1].name == row.start)
             blob.rows.append(row)
             blob.sizes.append(sizes)

@@ -64,7 +64,7 @@ class Row:
     name: str
     condition: str
     start: str  # a ref, or the tensor before it
-    is_behind: bool
+    is_after: bool
     type: str
     shape: str  # sizes, as an expression; empty where there is none
     shape_text: str
@@ -119,6 +119,7 @@ def evaluate(expression: str, op: Any) -> Any:
     names["item"] = ITEMSIZE[TYPECODE[op.type]]
     if hasattr(op, "groups"):
         names["q"] = -(-op.k_h * op.k_w * (op.in_c // op.groups) // 4)
+        names["r"], names["s"] = (op.tile - 1) * op.stride_h + 3, (op.out_w - 1) * op.stride_w + 3
     return eval(expression, names)
 
 
@@ -134,7 +135,7 @@ def section(name: str) -> Section:
         place, error = cells[4].split()[0].rstrip(";"), cells[5].strip("`")
         rows.append(
             Row(
-                *(match[1], match[2] or "", start, "behind" in cells[1], cells[2], shape, cells[3]),
+                *(match[1], match[2] or "", start, "after" in cells[1], cells[2], shape, cells[3]),
                 *(place, error),
             )
         )

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Damaged files for the engine's loader (libFuzzer) and for the reader of .tflite (mutation): `make fuzz`.
 
     python tests/host/fuzz.py loader --time 600

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The command `hognose` as its user sees it: exit codes, one line of error, files whole or not at all."""
 
 import json

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Recorded data in all its forms, and what is said of data that cannot be used."""
 
 import importlib.util
@@ -143,7 +142,7 @@ def test_csv_dialects(tmp_path: Path, text: str) -> None:
         ("1,nan\n", "line 1"),
         ("", "no samples"),
         ("a,b\n", "no samples"),
-        ("1,2\n" + "9" * 200000, "no CSV"),
+        ("1,2\n" + "9" * 200000, "not a CSV"),
     ],
 )
 def test_csv_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
@@ -211,4 +210,4 @@ def test_npz_that_cannot_be_used(tmp_path: Path) -> None:
     assert "savez" in refusal(tmp_path / "a.npz")
     assert "cannot read" in refusal(tmp_path / "none.npz")
     (tmp_path / "a.wav").write_bytes(b"")
-    assert "no kind of data" in refusal(tmp_path / "a.wav")
+    assert "not a known kind of data" in refusal(tmp_path / "a.wav")

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose deploy` and `hognose boards` on a board that is a process (see fake_board.py)."""
 
 import itertools
@@ -373,7 +372,7 @@ def test_no_such_port(capsys, app, tool):
     assert "cannot open socket://127.0.0.1:1" in port_error(
         capsys, "socket://127.0.0.1:1", app, "--tool", tool
     )
-    assert "is no port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
+    assert "is not a port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
 
 
 @pytest.mark.parametrize("tool", ["mpremote", "ampy"])

@@ -230,7 +230,7 @@ def test_tensors_lie_where_the_tables_say(name: str, function: str, kind: str, m
     for row in page.section(name).tensors(case.op()):
         places = build(case, rng).places
         at, sizes = places[row.name][1], places[row.name][3]
-        if row.is_behind or at < 0 or (sizes and 0 in sizes) or row.place not in ("arena", "DATA", "either"):
+        if row.is_after or at < 0 or (sizes and 0 in sizes) or row.place not in ("arena", "DATA", "either"):
             continue
         for case.in_data in (False, True):
             assert refusal(build(case, rng, last=row.name).file) == ""
@@ -563,7 +563,7 @@ def test_every_operator_has_a_section_with_its_record():
                     assert f"`{field_.rstrip('0123')}" in shown, (name, field_)
         refs = {field_ for field_, _ in next(iter(FIELDS[operator.record].values()))}
         rows = page.section(name).rows
-        assert {row.start for row in rows if not row.is_behind} <= refs, name
+        assert {row.start for row in rows if not row.is_after} <= refs, name
 
 
 def test_links_of_the_page_lead_to_headings():

@@ -2,7 +2,7 @@
 # Part of hognose: neural networks in MicroPython.
 """hognose.Model on CPython: what CPython alone has (numpy, paths), and native against reference.
 
-What every interpreter has in common is tested by tests/unix/device_tests.py.
+What every interpreter has in common is tested by tests/unix/on_device.
 """
 
 from __future__ import annotations

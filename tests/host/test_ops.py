@@ -49,8 +49,10 @@ def test_types(name: str, dtype: str) -> None:
 
 
 def test_page_of_cases() -> None:
-    """native_module/OPERATORS.md has the pairs that are compared with TFLM, and the others that are taken."""
-    table, refused = PAGE.read_text().split("These pairs")
+    """native_module/OPERATORS.md has what is packed, and which of it is compared with TFLM and which is not."""
+    head, counts = PAGE.read_text().split(cases_page.CASES)
+    assert head == cases_page.head() + "\n", "run `make operators`"
+    table, refused = counts.split("These pairs")
     cells = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines() if line[:2] == "| "]
     assert cells[0] == ["operator", "type", *cases_page.COLUMNS]
     compared = {(row[0], row[1]) for row in cells[1:]}

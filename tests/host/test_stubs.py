@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The code for boards against the stubs of the ports: it may use only modules, names and arguments that
 these have. Types beyond that are not the point, there are none in it."""
 

@@ -18,8 +18,9 @@ import operators_more  # noqa: F401
 import operators_recurrent  # noqa: F401
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.compiler.disassemble import Port, disassemble
+from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.compiler.lower import LOWER
+from hognose_tools.compiler.ports import Port
 from hognose_tools.data.samples import float32, quantized
 from operators import FOUNDATION, OPERATORS, cases
 from tflite_builder import Builder, Tensor

@@ -53,7 +53,7 @@ def bench(hog: bytes, on: str, *, layers: bool = False) -> dict[str, Any]:
     else:
         there["model.hog"] = hog
         remote.execute(port or None, model, there, "native", remote.LOAD + code, said.append)
-    found = json.loads(b"".join(said).splitlines()[0])  # behind it: the end of transmission
+    found = json.loads(b"".join(said).splitlines()[0])  # an end-of-transmission mark follows
     if emulated and found["invoke"] != found["again"]:
         raise UserError(f"two runs took {found['invoke']} and {found['again']} cycles: they must be equal")
     return _facts(model, found, emulated)

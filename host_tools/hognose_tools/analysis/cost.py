@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a layer costs on a board, before it is there: cycles as a sum of what its kernel counts.
 
-The weights of that sum are in cost.json, fitted by tests/fit_cost.py to counts on the emulated Pico (flash as
-if cached, the native module in RAM). An operator that was not measured has no figure, rather than a guess.
+The weights are in cost.json, fitted by tests/fit_cost.py to cycles on the emulated Pico (flash as if cached,
+the native module in RAM). An operator that was not measured has no figure rather than a guess.
 """
 
 import json
@@ -30,7 +30,7 @@ CALL = "call"  # from `model.invoke` to the first operator, and back
 def forecast(hog: HogFile, board: str) -> dict[str, Any]:
     """What a model needs on a board: `cycles` of each operator and in all, RAM and flash in bytes.
 
-    None stands for what was not measured; `at_least` are the cycles of all else. UserError: an unknown board.
+    None stands for what was not measured; `at_least` counts all other cycles. UserError: an unknown board.
     """
     if board not in BOARDS:
         raise UserError(f"--board {board}: known are {', '.join(BOARDS)}")
@@ -59,13 +59,13 @@ def _call(hog: HogFile) -> float:
 
 
 def call_counts(hog: HogFile) -> list[float]:
-    """What the cycles of a call go with, beside the operators'."""
+    """What the cycles of a call depend on, beside the operators."""
     ports = [*hog.inputs, *hog.outputs]
     return [1, len(ports), sum(p.size * p.dtype.itemsize for p in ports)]
 
 
 def predict(record: Record) -> int | None:
-    """Cycles of one operator on the Pico; None where its kind was not measured."""
+    """Cycles of one operator on the Pico; None where its kernel was not measured."""
     counted = counts(record)
     if counted is None or counted[0] not in _weights():
         return None
@@ -80,7 +80,7 @@ def _weights() -> dict[str, list[float]]:
 
 
 def counts(record: Record) -> tuple[str, list[float]] | None:
-    """The kernel that runs a record on a Pico, and what its cycles go with. None: nobody has measured it."""
+    """The kernel that runs a record on a Pico, and the counts its cycles depend on; None: not measured."""
     name = record.name
     if name not in _COUNTS or (record.type != "b" and name not in _MOVING):
         return None

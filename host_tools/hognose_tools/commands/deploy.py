@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.hog")
     parser.add_argument("--port", help="default: the board that is plugged in")
     parser.add_argument(
-        "--main", metavar="main.py", help="the app, with the modules beside it that it imports"
+        "--main", metavar="main.py", help="the app; modules beside it that it imports are copied, too"
     )
     parser.add_argument(
         "--add",
         action="append",
         default=[],
         metavar="FILE",
-        help="a further file that the app needs, beside it",
+        help="another file that the app needs (may be repeated)",
     )
     parser.add_argument(
         "--also",
@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a native module of that kind, or this one (default: linked for the models on the board)",
     )
     parser.add_argument("--tool", choices=TOOLS, default="mpremote", help="default: mpremote")
-    parser.add_argument("--engine", choices=ENGINES, help="default: native; reference on CircuitPython, slow")
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="default: native, or on CircuitPython reference, which is slow"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

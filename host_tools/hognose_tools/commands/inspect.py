@@ -8,12 +8,14 @@ from typing import Any
 
 from .. import files
 from ..analysis.inspect import inspect
+from ..board.architectures import BOARDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
-    parser.add_argument("--board", metavar="pico", help="what it needs there: cycles, time, RAM, flash")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    boards = ",".join(sorted(BOARDS))
+    parser.add_argument("--board", metavar=boards, help="also forecast cycles, time, RAM and flash there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -66,7 +68,7 @@ def _cycles(layer: dict[str, Any]) -> str:
 
 
 def _forecast(facts: dict[str, Any]) -> list[str]:
-    """What forecast() found, but for the layers."""
+    """The totals of a forecast."""
     lines = [f"on a {facts['board']}: " + _time(facts)]
     streamed = facts["ram"] > facts["ram_free"] and facts["ram_streamed"] <= facts["ram_free"]
     need = facts["ram_streamed"] if streamed else facts["ram"]

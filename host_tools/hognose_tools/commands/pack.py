@@ -15,16 +15,20 @@ from . import arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.tflite")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.hog")
-    parser.add_argument("--labels", metavar="A,B,C", help="names of the output's values, in order")
+    parser.add_argument("--labels", metavar="A,B,C", help="class names, in the order of the output's values")
     parser.add_argument(
         "--engine",
         choices=("native", "tflm"),
         default="native",
-        help="tflm: the model as it is, stripped, for firmware with TensorFlow Lite Micro in it",
+        help="tflm: keep the .tflite, stripped, for firmware with TensorFlow Lite Micro built in",
     )
     arguments.add_signature(parser)
     parser.add_argument(
-        "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
+        "--meta",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="metadata for the app (may be repeated)",
     )
 
 
@@ -57,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def parse_meta(pairs: list[str]) -> dict[str, Any]:
-    """KEY=VALUE pairs; a value that is JSON (a number, a list) is kept as such, any other is text."""
+    """A dict of KEY=VALUE pairs. A value that is JSON (a number, a list) is parsed, any other is text."""
     meta: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")

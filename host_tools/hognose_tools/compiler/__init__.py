@@ -27,7 +27,7 @@ __all__ = ["Compiled", "any_batch", "carry_tflite", "compile_graph", "compile_tf
 
 @dataclass
 class Compiled:
-    """A packed model: the file's bytes, and what the host knows beside them."""
+    """A packed model: the file's bytes, and what only the host knows about it."""
 
     hog: bytes
     graph: Graph
@@ -62,7 +62,7 @@ def compile_graph(
 ) -> Compiled:
     """The same for a model that was read already, whose operators it simplifies.
 
-    `whole`: every tensor is computed, with channels that nothing needs.
+    `whole`: every tensor is computed, also those that no output depends on.
     """
     simplify(graph)
     fold(graph)
@@ -83,7 +83,7 @@ def compile_graph(
 
 
 def _check(hog: bytes) -> None:
-    """What an engine would refuse on the board is said here."""
+    """Raises UserError for a file that an engine would refuse on the board."""
     try:
         engine.check(hog)
     except ValueError as e:
@@ -134,5 +134,5 @@ def _meta(graph: Graph, labels: list[str] | None, meta: dict[str, Any] | None) -
 
 
 def _short(name: str) -> str:
-    """A tensor's name without what TensorFlow's exporters wrap around it."""
+    """A tensor's name without the prefix and suffix that TensorFlow's exporters add."""
     return name.removeprefix("serving_default_").removesuffix(":0")

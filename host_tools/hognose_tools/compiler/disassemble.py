@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A `.hog` back into its parts, to show them (native_module/README.md)."""
+"""A `.hog` back into its parts, to show them (native_module/FORMAT.md)."""
 
 import json
 import struct
@@ -27,7 +27,7 @@ IO = "IO"  # in needs(), as the operator that inputs and outputs need
 
 @dataclass
 class Layer:
-    """One operator of the plan, as people want to see it."""
+    """One operator of the plan, in the terms of an inspection."""
 
     index: int
     name: str
@@ -83,7 +83,7 @@ def disassemble(data: bytes) -> HogFile:
 
 
 def _sections(data: bytes) -> dict[bytes, tuple[int, int]]:
-    """Offset and length of each, as the table has it."""
+    """Offset and length of each section, as the table states them."""
     start, size = struct.calcsize(HEADER), struct.calcsize(SECTION)
     count = struct.unpack_from("<H", data, 6)[0] if len(data) >= start else 0
     table = data[start : start + count * size]
@@ -96,7 +96,7 @@ def _content(data: bytes, place: tuple[int, int]) -> bytes:
 
 
 def _meta(text: bytes) -> dict[str, Any]:
-    """ValueError: it is not what it should be, which no engine checks."""
+    """The META section. ValueError: it is no JSON object, which no engine checks."""
     try:
         meta = json.loads(text)
     except (ValueError, RecursionError) as e:
@@ -107,7 +107,7 @@ def _meta(text: bytes) -> dict[str, Any]:
 
 
 def _names(meta: dict[str, Any]) -> list[str]:
-    """Of the inputs, then of the outputs."""
+    """The names of the inputs, then those of the outputs."""
     lists = [meta.get(key) for key in ("inputs", "outputs")]
     return [str(name) for names in lists if isinstance(names, list) for name in names]
 
@@ -141,7 +141,7 @@ def _ports(plan: bytes, names: list[str], count: int) -> tuple[list[Port], int]:
 
 
 def _streamed(data: bytes, head: int) -> int:
-    """`head`: bytes before DATA."""
+    """Bytes of RAM that a streamed model takes for its file. `head`: bytes before DATA."""
     try:
         return min(len(data), stream.needs(memoryview(data)[:head]))
     except ValueError:
@@ -149,7 +149,7 @@ def _streamed(data: bytes, head: int) -> int:
 
 
 def _carried(data: bytes) -> HogFile:
-    """A file for TFLM itself: the flatbuffer tells inputs and outputs, the arena is TFLM's affair."""
+    """A file for TFLM itself: the flatbuffer says inputs and outputs, and TFLM plans its own arena."""
     version, _, length, crc = struct.unpack_from("<HHII", data, 4)
     sections = _sections(data)
     if version != VERSION:
@@ -199,7 +199,7 @@ def _layer(index: int, record: Record, data: bytes) -> Layer:
 
 
 def _shape(record: Record) -> list[int]:
-    """Of the output."""
+    """The shape of its output."""
     name, f, sizes = record.name, record.fields, [v.n for v in record.loops]
     if name in ("ADD", "MUL", "COMBINE", "UPDATE"):
         return sizes
@@ -247,7 +247,7 @@ def _weights(record: Record, data: bytes) -> int:
 
 
 def _narrow(f: Fields, data: bytes) -> int:
-    """Of a DENSE layer, the channels whose weights have 4 bits: those with a bit behind the shifts."""
+    """How many channels of a DENSE layer have weights of 4 bits: a bit after the shifts says so for each."""
     if f["layout"] != DENSE["MIXED"]:
         return 0
     at = (f["params"] ^ IN_DATA) + 4 * (f["outputs"] + f["scales"]) + f["scales"]

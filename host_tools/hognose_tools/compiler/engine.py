@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the engine says of a file: it is loaded, which checks all of it, and not run."""
+"""Checks a file with the engine: loading checks all of it and runs nothing."""
 
 from typing import Any
 

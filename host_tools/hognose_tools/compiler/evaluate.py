@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs operators on the host, on the engine that will run the rest, so that no byte changes."""
+"""Runs operators on the host, with the engine that will run the others on the board: no byte changes."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,7 @@ class Program:
     outputs: list[Tensor]
 
     def run(self, given: np.ndarray) -> list[np.ndarray] | None:
-        """The outputs for one input; None where the engine cannot."""
+        """The outputs for one input; None where the engine fails."""
         results = [np.zeros(t.shape, t.dtype) for t in self.outputs]
         raw = [r.reshape(-1).view(np.uint8) for r in results]
         try:
@@ -40,7 +40,7 @@ class Program:
 
 
 def program(operators: list[Operator], x: Tensor, outputs: list[Tensor], *, times: int = 1) -> Program | None:
-    """These operators, to be run so many times; None where they cannot run, or would take long."""
+    """These operators, to be run `times` times; None where they cannot run, or would take long."""
     low = lower(Graph("", [], operators, [x], outputs))
     if low.problems or sum(s.macs for s in low.steps) * times > _MAX_MACS:
         return None

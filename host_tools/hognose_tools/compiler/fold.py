@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Step 2, too: what depends on no input is computed here."""
+"""Step 2: constant folding. What depends on no input of the model is computed here."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ _STATE = {"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", CIRCULA
 LEFT = _STATE | {"IF", "WHILE", DETECTION}  # operators that stay
 # Of an operator, the input that the engine computes with; the others may be constants.
 _OPERAND = {"FILL": 1, "SPLIT": 1, "TRANSPOSE_CONV": 2}
-# A constant may take more room in the file than what it is made from: so many times, or so many bytes.
+# A constant may take more room in the file than what it is made from: this factor, or these bytes.
 _GROWS, _SMALL = 4, 4096
 
 

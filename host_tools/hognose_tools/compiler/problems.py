@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why a model cannot be packed, in one line that is not too long."""
+"""Says why a model cannot be packed, in one line of bounded length."""
 
 from ..errors import UserError
 from .graph import Graph
@@ -8,7 +8,7 @@ from .lower import LOWER
 LIMIT = 599  # characters of a message
 _FOR_PROBLEMS = 400  # of these
 _PLACES = 3  # that are named for each problem
-# What problems say where the model computes shapes, and they are not known.
+# Words in problems that come from shapes which the model computes.
 _SIGNS_OF_SHAPES = ("damaged model", "no usable scale", "REDUCE_PROD")
 
 
@@ -30,12 +30,12 @@ def _listed(places: list[str]) -> str:
 
 
 def clipped(text: str, limit: int = LIMIT) -> str:
-    """At most so many characters: names and shapes come from the file, and may be of any length."""
+    """At most `limit` characters: names and shapes come from the file and may be of any length."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def any_batch(graph: Graph) -> str:
-    """A hint where a model that fails leaves shapes to be computed from the size of the batch."""
+    """A hint where a refused model computes shapes from the batch size."""
     if not any(t.any_batch for t in graph.inputs) or not any(t.any_batch for t in graph.outputs):
         return ""
     return (
@@ -45,7 +45,7 @@ def any_batch(graph: Graph) -> str:
 
 
 def _any_size(graph: Graph) -> str:
-    """A hint where the sizes in the file are only those of an example."""
+    """A hint where the sizes in the file are only examples."""
     inputs = [t for t in graph.inputs if t.any_size]
     if not inputs:
         return ""

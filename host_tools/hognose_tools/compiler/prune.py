@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Step 2, too: prunes dead channels, which are the same for every input, or which nothing reads.
+"""Step 2: prunes dead channels, which are the same for every input, or which nothing reads.
 
 A channel of a convolution whose weights are all 0 is a constant. So is what it contributes to the sums of the
 next convolution, and that goes into the bias: exactly, because sums are integers and wrap. Not where the next
@@ -133,7 +133,7 @@ def _read_mean(op: Operator) -> _Layer | None:
 
 
 def _foldable(layer: _Layer, before: _Layer | None) -> np.ndarray:
-    """The input's channels that are constant, also where the window reaches over the border."""
+    """The input's channels that are constant, and can be folded where the window reaches over the border."""
     if before is None:
         return np.zeros(layer.x.shape[-1], bool)
     fits = (None,) if layer.inside else (None, *(c for c in before.constants if c != layer.x.zero_point))

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Step 2: what can be left out before anything is lowered."""
+"""Step 2: decodes stored constants and removes dead operators."""
 
 import numpy as np
 
 from .graph import Graph, Operator, Tensor
 
-# Operators whose later inputs only repeat what the shapes in the file say.
+# Operators whose later inputs only repeat the shapes in the file.
 _SHAPE_INPUTS = {"RESHAPE": 1, "EXPAND_DIMS": 1, "SQUEEZE": 1}
 
 
 def data_inputs(op: Operator) -> list[Tensor]:
-    """The inputs whose values matter."""
+    """The inputs that the result depends on."""
     return [t for t in op.inputs[: _SHAPE_INPUTS.get(op.kind)] if t is not None]
 
 
 def simplify(graph: Graph) -> None:
-    """Constants that are stored in few bits become what they stand for; what no output depends on goes."""
+    """Dequantizes constants that are stored in few bits, and removes operators that no output depends on."""
     for op in graph.operators:
         if op.kind == "DEQUANTIZE" and op.inputs and op.outputs:
             _dequantize_constant(op)
@@ -23,7 +23,7 @@ def simplify(graph: Graph) -> None:
 
 
 def _dequantize_constant(op: Operator) -> None:
-    """Weights that the converter has halved (float16) or quantized alone: TFLM has no float16."""
+    """Weights that are stored as float16, which TFLM lacks, or quantized by themselves."""
     x, y = op.inputs[0], op.outputs[0]
     if x is None or x.data is None or y.dtype != "float32":
         return
@@ -35,9 +35,10 @@ def _dequantize_constant(op: Operator) -> None:
 
 
 def remove_dead(graph: Graph) -> None:
-    """Operators that no output depends on, such as those that compute a static shape.
+    """Removes operators that no output depends on, such as those that compute a static shape.
 
-    One that has another effect stays: without an output, such as ASSIGN_VARIABLE, or with one in a subgraph.
+    Those with another effect stay: ASSIGN_VARIABLE and others without outputs, and calls of subgraphs with
+    such operators.
     """
     kinds = {o.kind for g in graph.subgraphs for o in g.operators}
     calls = {"IF", "WHILE"} if "ASSIGN_VARIABLE" in kinds else set()

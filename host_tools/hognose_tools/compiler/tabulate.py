@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Step 2, too: int8 functions of one value become one table."""
+"""Step 2: chains of int8 functions of one value become one table."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,14 +19,14 @@ _REDUCTIONS = {"MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"}  # of axes of one elem
 
 
 def tabulate(graph: Graph) -> None:
-    """int8 functions of one value that follow each other, or that have a constant operand, as one table."""
+    """Consecutive int8 functions of one value, also with a constant operand, become one table."""
     edges = Edges.of(graph)
     for op in list(graph.operators):
         x = _argument(op)
         first = edges.source(x)
         first = first if first and _argument(first) else None
         if x is None or (op.kind in _UNARY and first is None):
-            continue  # lowering has a table for one alone
+            continue  # lowering makes a table of a single one
         table, inner = _table(op, x), first and _table(first, _argument(first))
         if table is None or (first is not None and inner is None):
             continue
@@ -38,7 +38,7 @@ def tabulate(graph: Graph) -> None:
 
 
 def shorten(graph: Graph) -> None:
-    """All that lies between two tensors of one int8 value becomes one table, if nobody else needs it."""
+    """All operators between two tensors of one int8 value become one table, if nothing else reads them."""
     for op in reversed(graph.operators):
         if op not in graph.operators or not all(_is_value(t) for t in op.outputs):
             continue
@@ -54,13 +54,13 @@ def _is_value(t: Tensor) -> bool:
 
 
 def _stretches(graph: Graph, last: Operator) -> Iterator[tuple[Tensor, list[Operator]]]:
-    """Operators up to `last`, more and more, that compute from one value, and which."""
+    """Ever longer stretches of operators from one value to the outputs of `last`, each with that value."""
     writer = Edges.of(graph).writer
     place = {id(op): i for i, op in enumerate(graph.operators)}
     stretch: list[Operator] = []
     wanted = {t.index: t for t in last.outputs}
     while wanted and len(stretch) < _LONGEST:
-        # The one that is written last: all its readers are in the stretch, or never will be.
+        # The one that is written last: all its readers are in the stretch by now, or will never be.
         op = max((writer[i] for i in wanted if i in writer), key=lambda op: place[id(op)], default=None)
         if op is None or op.kind in LEFT or any(t.dtype not in TYPECODE or t.variable for t in op.outputs):
             return
@@ -81,7 +81,7 @@ def _seen_elsewhere(graph: Graph, inner: list[Operator], stretch: list[Operator]
 
 
 def _every(stretch: list[Operator], x: Tensor, outputs: list[Tensor]) -> bytes | None:
-    """What a stretch makes of -128 … 127, where that is more than one look-up."""
+    """The results of a stretch for -128 … 127, where it takes more than one step."""
     found = program(stretch, x, outputs, times=256)
     if found is None or found.steps < 2:
         return None
@@ -90,7 +90,7 @@ def _every(stretch: list[Operator], x: Tensor, outputs: list[Tensor]) -> bytes |
 
 
 def _argument(op: Operator) -> Tensor | None:
-    """The int8 tensor of which each value gives one value of the output, whatever its place."""
+    """The int8 input of an operator whose every output value depends on one input value alone."""
     varying = {id(t): t for t in op.inputs if t is not None and t.data is None}
     if len(op.outputs) != 1 or len(varying) != 1:
         return None
@@ -109,7 +109,7 @@ def _argument(op: Operator) -> Tensor | None:
 
 
 def _table(op: Operator, x: Tensor | None) -> np.ndarray | None:
-    """What `op` makes of -128 … 127."""
+    """The results of `op` for -128 … 127."""
     if op.table:
         return np.frombuffer(op.table, np.int8)
     assert x is not None
@@ -125,7 +125,7 @@ def _table(op: Operator, x: Tensor | None) -> np.ndarray | None:
 
 
 def _one(op: Operator, t: Tensor | None) -> Tensor | None:
-    """A constant operand of equal values as one value; the axes of a reduction as the one of `_table`."""
+    """A constant operand of equal values as one value; axes of a reduction as the axis of `_table`."""
     if t is None or t.data is None:
         return t
     one = np.array([1], t.dtype) if op.kind in _REDUCTIONS else t.data.reshape(-1)[:1]

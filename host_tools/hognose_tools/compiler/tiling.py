@@ -52,7 +52,7 @@ def fit(low: Lowered) -> None:
 
 
 def _choices(low: Lowered, step: Step) -> list[_Choice]:
-    """All there are, the fastest first."""
+    """All choices, the fastest first."""
     f, depthwise = step.fields, _is_depthwise(step.name)
     source, result = f["in"].buffer, f["out"].buffer
     may_share = (id(source), id(result)) in low.inplace
@@ -60,7 +60,7 @@ def _choices(low: Lowered, step: Step) -> list[_Choice]:
     found: dict[int, _Choice] = {}
     for tile in range(largest, -1, -unit):
         if tile:
-            # As many tiles of equal size.
+            # As many tiles, but of equal size.
             count = -(-largest // tile)
             tile = -(-largest // (count * unit)) * unit
         if tile not in found:
@@ -117,7 +117,7 @@ def _is_depthwise(name: str) -> bool:
 
 
 def scratch_size(name: str, f: Fields) -> int:
-    """Bytes of scratch of an int8 convolution that has scratch: of its im2col buffer, and of its tile."""
+    """Bytes of scratch of an int8 convolution that has scratch: its im2col buffer, or what its tile needs."""
     patch: int = f["k_h"] * f["k_w"] * f["in_c"] // f["groups"]
     if not f["tile"]:
         return patch

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much one run of a model takes, in steps: the header states it, and every loader checks it.
+"""The work of one run of a model, in steps: the header states it, and every loader checks it.
 
 A step is what an innermost loop does once: a multiply-accumulate, a comparison, the copy of a byte.
 """
@@ -17,7 +17,7 @@ Fields = dict[str, Any]
 
 
 def work(records: Iterable[Record]) -> int:
-    """Steps of one pass over the operators, each of which counts for one more."""
+    """Steps of one pass over the operators; each operator counts as one more."""
     return sum(1 + steps(r) for r in records)
 
 
@@ -27,7 +27,7 @@ def steps(record: Record) -> int:
 
 
 def turns(records: Iterable[Record], one_pass: int) -> int:
-    """The most jumps back that one run may take, where a pass has so many steps: none without a jump back."""
+    """The most jumps back that one run may take: none where no jump leads back."""
     back = any(r.name == "JUMP" and r.fields["target"] <= i for i, r in enumerate(records))
     return min(MAX_TURNS, MAX_WORK // one_pass - 1) if back else 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Step 6: steps and plan into the bytes of a `.hog`, format version 2 (native_module/README.md)."""
+"""Step 6: writes steps and plan as a `.hog`, format version 2 (native_module/FORMAT.md)."""
 
 import json
 import struct
@@ -40,7 +40,7 @@ class _Data:
 
 
 def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
-    """The whole file. The plan must have been made: every buffer has its offset."""
+    """The whole file. Every buffer must have its offset."""
     _check_size(0, arena_size)
     data = _Data(bytearray(), {})
     graph = low.graph

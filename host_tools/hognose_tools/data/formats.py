@@ -17,7 +17,7 @@ from ..errors import UserError
 
 AEON = "pip install --no-deps --ignore-requires-python aeon==1.6.0"
 TIME_COLUMNS = {"time", "timestamp", "t", "ms", "us", "seconds", "index"}
-MAX_LABELS = 10_000  # a larger number in `y` is no class
+MAX_LABELS = 10_000  # a larger number in `y` cannot be a class
 TRAIN_FOLDERS, TEST_FOLDERS = ("train", "training"), ("test", "testing")
 
 Recordings = list[tuple[np.ndarray, str]]  # each float32 [samples, channels], and its label
@@ -42,7 +42,9 @@ def read(source: str | Path) -> Recorded:
         return _npz(path)
     if path.suffix != ".ts":
         if path.exists():
-            raise UserError(f"{path}: {path.suffix or 'this'} is no kind of data; give .npz, .ts or a folder")
+            raise UserError(
+                f"{path}: {path.suffix or 'this'} is not a known kind of data; give .npz, .ts or a folder"
+            )
         path = _packaged(str(source))
     name = path.name.removesuffix(".ts").removesuffix("_TRAIN")
     train, labels = read_ts(path)
@@ -67,13 +69,13 @@ def _npz(path: Path) -> Recorded:
         arrays[y] = _classes(arrays[y])
     parts = [_examples(path, x, arrays[x], y, arrays[y], labels) for x, y in pairs]
     if not labels and all(arrays[y].dtype.kind in "iub" for _, y in pairs):
-        # Without names the numbers are the classes, and those in between keep their place.
+        # Without names the numbers are the classes; numbers that do not occur keep their place.
         labels = [str(i) for i in range(1 + max(int(arrays[y].max()) for _, y in pairs))]
     return Recorded(path.stem, parts[0], parts[1] if len(parts) > 1 else None, labels)
 
 
 def _classes(y: np.ndarray) -> np.ndarray:
-    """Labels, one an example: text, or whole numbers where they can be such (one-hot, floats)."""
+    """One label per example: text, or integers where the values allow it (one-hot rows, whole floats)."""
     if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "iuf":
         return y.argmax(1)
     y = y.ravel()
@@ -128,19 +130,19 @@ def _labelled_folders(path: Path) -> Recordings:
         if file.suffix.lower() in (".csv", ".tsv", ".txt")
     ]
     if not recordings:
-        raise UserError(f"{path} has no recordings: make a folder per label and put CSV files into it")
+        raise UserError(f"{path} has no recordings: make a folder for each label and put CSV files into it")
     return recordings
 
 
 def read_csv(path: str | Path) -> np.ndarray:
-    """One recording, float32 [samples, channels]. A time column, known by its header, is left out."""
+    """One recording, float32 [samples, channels], without its time column, which is known by its header."""
     text = files.read(path).decode("utf-8-sig", "replace")
     delimiter = next((d for d in (",", ";", "\t") if d in text), " ")
     lines = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
     try:
         rows = [(i, [c for c in row if c or delimiter != " "]) for i, row in enumerate(lines, 1) if any(row)]
     except csv.Error as e:
-        raise UserError(f"{path} is no CSV file: {e}") from e
+        raise UserError(f"{path} is not a CSV file: {e}") from e
     keep = None
     if rows and _floats(rows[0][1]) is None:
         keep = [i for i, title in enumerate(rows[0][1]) if title.strip().lower() not in TIME_COLUMNS]
@@ -149,7 +151,7 @@ def read_csv(path: str | Path) -> np.ndarray:
     for number, row in rows:
         values = _floats(row if keep is None else [row[i] for i in keep if i < len(row)])
         if values is None or not all(map(math.isfinite, values)):
-            raise UserError(f"{path}, line {number}: a value is no finite number")
+            raise UserError(f"{path}, line {number}: a value is not a finite number")
         if samples and len(values) != len(samples[0]):
             raise UserError(
                 f"{path}, line {number}: {len(values)} values, the line before has {len(samples[0])}"
@@ -184,7 +186,7 @@ def _packaged(name: str) -> Path:
 
 
 def read_ts(path: Path) -> tuple[Recordings, list[str]]:
-    """Recordings and labels of a `.ts` file: channels, and last the label, separated by colons."""
+    """Recordings and labels of a `.ts` file: in each line the channels and then the label, between colons."""
     recordings: Recordings = []
     labels: list[str] = []
     in_data = False
@@ -205,9 +207,9 @@ def read_ts(path: Path) -> tuple[Recordings, list[str]]:
         lengths = {len(v) for v in values}
         if len(lengths) != 1 or not values[0] or not np.isfinite(values).all():
             raise UserError(
-                f"{path}, line {number}: channels of different lengths, or a value is no finite number"
+                f"{path}, line {number}: channels of different lengths, or a value is not a finite number"
             )
         recordings.append((np.array(values, np.float32).T, label))
     if not recordings or not labels:
-        raise UserError(f"{path} has no @data or no @classLabel; it is no classification data")
+        raise UserError(f"{path} has no @data or no @classLabel; it is not classification data")
     return recordings, labels

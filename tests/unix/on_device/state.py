@@ -37,6 +37,20 @@ def test_variables():
             assert out == scores[3 * i : 3 * i + 12]
 
 
+def test_refused_run_changes_nothing():
+    """Buffers are checked before anything runs."""
+    scores, frames = content("streams/window.scores"), content("streams/window.frames")
+    m, out = model("streams/window"), bytearray(12)
+    result = b""
+    for i in range(0, len(frames), 4):
+        frame = frames[i : i + 4]
+        raises(ValueError, "11 12", m.invoke, frame, bytearray(11))
+        raises(ValueError, "3 4", m.invoke, frame[:3], out)
+        m.invoke(frame, out)
+        result += out
+    assert result == scores
+
+
 def predict_frames(m, name, frames):
     out = array("f", bytes(4 * (len(numbers("streams/%s.floats" % name)) // (len(frames) // 4))))
     result = []

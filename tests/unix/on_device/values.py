@@ -138,6 +138,18 @@ def test_quantization():
     assert m.predict([float("nan")] * 10)[9] != 0
 
 
+def test_ram_of_lists():
+    """The first list takes room for its numbers, which `ram` tells."""
+    m = model("branches")
+    before = m.ram
+    x, y = array("f", [0.5] * 32), array("f", [1, 2])
+    m.predict([x, y])
+    assert m.ram == before
+    for window, more in (([list(x), y], 128), ([list(x), y], 128), ([x, [1, 2]], 136), ([x, (1, 2)], 136)):
+        m.predict(window)
+        assert m.ram == before + more
+
+
 def test_types():
     """Inputs of each element type: rounded, and as large as the type allows."""
     if refused_by_the_small_engine("types"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Step 3: the graph's operators into the engine's records, with all numbers computed.
+"""Step 3: lowers the graph's operators to the engine's records, with all numbers computed.
 
 One function per TFLite operator. Arithmetic that the board repeats for every value (multipliers, tables,
 clamp bounds, folded zero points) is done here once, as TFLM's Prepare functions do it (tflite-micro,
@@ -40,13 +40,13 @@ from .tensors import ASK_TYPE, Unsupported, typecode
 __all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
 MAX_PORTS = 64  # inputs, and as many outputs, that an engine takes
-# What is raised where an option, an input or a shape is not there that every real model has.
+# What is raised where an option, an input or a shape is missing that every real model has.
 NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @np.errstate(all="ignore")  # scales at the ends of float32 give infinities, which are refused in words
 def lower(graph: Graph) -> Lowered:
-    """All operators of `graph` as steps; what cannot be is listed in `problems`, all of it."""
+    """All operators of `graph` as steps; all that cannot be lowered is listed in `problems`."""
     low = Lowered(graph)
     for what, count in (("inputs", len(graph.inputs)), ("outputs", len(graph.outputs))):
         if not 1 <= count <= MAX_PORTS:
@@ -105,7 +105,7 @@ def _call_once(low: Lowered, op: Operator) -> None:
 
 
 def _check_written(tensors: list[Tensor], written: set[int]) -> None:
-    """What nobody writes would be whatever lies in the arena."""
+    """A tensor that nothing writes would have any value."""
     for t in tensors:
         if t.data is None and t.size and t.index not in written:
             raise Unsupported(
@@ -115,7 +115,7 @@ def _check_written(tensors: list[Tensor], written: set[int]) -> None:
 
 
 def _ground_outputs(low: Lowered) -> None:
-    """A constant output is copied into the arena: an output is always there."""
+    """Copies constant outputs into the arena, where outputs must lie."""
     for t in low.graph.outputs:
         place = low.place(t)
         if isinstance(place, Const):

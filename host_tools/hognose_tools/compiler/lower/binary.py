@@ -26,7 +26,7 @@ from .tensors import (
 )
 
 _MIRRORED = {"GREATER": "LESS", "GREATER_EQUAL": "LESS_EQUAL"}
-# What operands have whose bytes are not scaled.
+# Fields of a record whose operands are not scaled.
 _AS_THEY_ARE = {
     "left_shift": 0,
     **dict.fromkeys(("multiplier1", "multiplier2", "multiplier", "shift1", "shift2", "shift", "in2_zp"), 0),
@@ -135,7 +135,7 @@ def _multipliers(**reals: float) -> dict[str, int]:
 
 
 def of_one_type(low: Lowered, op: Operator, *, kinds: str) -> None:
-    """Operators on the elements as they are, inputs and output alike: MAXIMUM, FLOOR_DIV, LOGICAL_AND …"""
+    """Operators on unscaled elements of one type: MAXIMUM, FLOOR_DIV, LOGICAL_AND …"""
     a, b, y = _operands(op)
     kind = _one_of(op, kinds, a, b, y)
     whole = [t for t in (a, b) if t.shape == y.shape]
@@ -161,7 +161,7 @@ def comparison(low: Lowered, op: Operator) -> None:
 
 
 def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
-    """The one type of `tensors`, whose bytes are not computed with."""
+    """The type of all `tensors`, which must be one of `kinds`."""
     kind = typecode(*tensors)
     if kind not in kinds:
         raise Unsupported(f"{op.kind} of {tensors[0].dtype} is not supported: {ASK_TYPE}")
@@ -180,7 +180,7 @@ def prelu(low: Lowered, op: Operator) -> None:
 
 
 def broadcast_args(low: Lowered, op: Operator) -> None:
-    """Of two shapes that fit each other, the larger sizes; where one is longer, its first ones."""
+    """The larger of each two sizes; where one shape is longer, its first sizes as they are."""
     a, b = sorted((t for t in op.inputs if t is not None), key=lambda t: t.size)
     y = op.outputs[0]
     kind = _one_of(op, "i", a, b, y)
@@ -199,7 +199,7 @@ def broadcast_args(low: Lowered, op: Operator) -> None:
 
 
 def select(low: Lowered, op: Operator) -> None:
-    """First all of the third operand, then the second one over it where the condition holds."""
+    """Copies the third operand, then overwrites it with the second one where the condition is true."""
     condition, x, other = op.inputs[:3]
     y = op.outputs[0]
     assert condition is not None and x is not None and other is not None
@@ -217,7 +217,7 @@ def select(low: Lowered, op: Operator) -> None:
 
 
 def integers_combined(low: Lowered, op: Operator, name: str, operands: Sequence[Any], loop: Loop) -> View:
-    """A new buffer of int32 values: the function `name` of those at two places."""
+    """The function `name` of int32 values at two places, in a new buffer."""
     values = low.new_buffer(4 * loop.n)
     emit(low, op, name, "i", {"in1": operands[0], "in2": operands[1], "out": values}, [loop])
     return values

@@ -40,14 +40,14 @@ class Sizes:
 
     @property
     def contiguous(self) -> bool:
-        """Whether each patch lies in the input in one piece: no im2col buffer is needed."""
+        """Whether each patch is contiguous in the input, so that no im2col buffer is needed."""
         rows, columns = self.rows, self.columns
         one_row = rows.k == 1 and (columns.k == 1 or columns.dilation == 1)
         whole_rows = columns.k == columns.size and columns.dilation == 1 and rows.dilation == 1
         return self.groups == 1 and rows.inside and columns.inside and (one_row or whole_rows)
 
     def fields(self) -> dict[str, int]:
-        """Those of a record that say the sizes."""
+        """The fields of a record for these sizes."""
         rows, columns = self.rows, self.columns
         return {
             "in_c": self.in_c,
@@ -106,19 +106,25 @@ def _computed(low: Lowered, op: Operator, w: Tensor, depthwise: bool) -> View | 
 
 
 def _without_zero_point(low: Lowered, op: Operator, weights: View | Const, sizes: Sizes) -> None:
-    """An int8 layer with computed weights, whose bias cannot hold the input's zero point: in int16."""
+    """An int8 layer with computed weights, whose bias cannot hold the input's zero point: as int16."""
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
     wide = [replace(t, index=low.new_index(), dtype="int16", zero_points=np.array([0])) for t in (x, y)]
-    centre = {"in": low.place(x), "out": low.place(wide[0]), "count": x.size}
+    centre: dict[str, Any] = {"in": low.place(x), "out": low.place(wide[0]), "count": x.size}
     centre |= {"in_zp": x.zero_point, "out_zp": 0, "min": -255, "max": 255}
     centre |= {"function": FUNCTIONS["RESCALE"]["SIGN"], "out_type": ord("h")}
-    centre |= {"multiplier": 1 << 30, "shift": 1, "negative_multiplier": 1 << 30, "negative_shift": 1}  # 1.0
+    centre |= dict.fromkeys(("multiplier", "negative_multiplier"), 1 << 30)  # 1.0
+    centre |= dict.fromkeys(("shift", "negative_shift"), 1)
     low.emit("RESCALE", op, centre, kind="b")
     layer = Operator(op.index, op.kind, op.version, [wide[0], *op.inputs[1:]], [wide[1]], op.options)
     bounds = clamp(op, "b", activation(op))
     emit(low, layer, "h", weights, sizes, {**bounds, "wide_sums": 0})
-    narrow = {"in": low.place(wide[1]), "out": low.place(y), "count": y.size, "out_type": ord("b")}
+    narrow: dict[str, Any] = {
+        "in": low.place(wide[1]),
+        "out": low.place(y),
+        "count": y.size,
+        "out_type": ord("b"),
+    }
     narrow |= {"function": FUNCTIONS["APPLY"]["CAST"], "alpha": 0.0, "zero_point": 0}
     low.emit("APPLY", op, narrow, kind="h")
 
@@ -134,7 +140,7 @@ def emit(
 ) -> None:
     """Adds a convolution. `weights`: where they lie, if the model computes them.
 
-    `given`: fields that are not computed here. `whole`: what the layer makes a part of.
+    `given`: fields that are not computed here. `whole`: the tensor that the layer makes a part of.
     """
     x, w = op.inputs[0], op.inputs[1]
     assert x is not None and w is not None

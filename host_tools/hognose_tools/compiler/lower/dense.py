@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers of one output pixel: weights in the order in which DENSE unpacks them, large ones in parts."""
+"""Layers of one output pixel: weights in the order in which DENSE unpacks them, large layers in parts."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,12 @@ from .steps import Const, Lowered, View
 from .tensors import Unsupported, constant
 from .weights import parameters
 
-_UNPACKED = 8192  # bytes: room for weights of 4 bits that are used once and so unpacked in parts
-_LARGEST = 32 << 10  # bytes of weights in one record, where a layer can be cut
+_UNPACKED = 8192  # bytes for unpacked weights of 4 bits, which are used once and so unpacked in parts
+_LARGEST = 32 << 10  # bytes of weights in one record
 
 
 def eights(low: Lowered, x: Tensor, weights: np.ndarray) -> np.ndarray:
-    """The weights for a multiple of 8 inputs: those past the end of `x` meet weights of 0."""
+    """The weights padded to a multiple of 8 inputs: values past the end of `x` meet weights of 0."""
     flat = weights.reshape(len(weights), 1, 1, -1)
     depth = -(-flat.shape[3] // 8) * 8
     place = low.place(x)
@@ -27,7 +27,7 @@ def eights(low: Lowered, x: Tensor, weights: np.ndarray) -> np.ndarray:
 
 
 def part(weights: np.ndarray, int4: bool) -> int:
-    """Output channels of a part of a large layer: what is unpacked, or read from a file, fits into RAM."""
+    """Output channels per part of a large layer: what is unpacked or streamed must fit into RAM."""
     fitting = (_UNPACKED if int4 else _LARGEST) // weights[0].size
     return fitting // 32 * 32 or max(2, fitting // 2 * 2)  # the kernel does 32 at once
 
@@ -54,7 +54,7 @@ def channels(low: Lowered, op: Operator, some: slice) -> Operator:
 def emit(
     low: Lowered, op: Operator, weights: np.ndarray, bounds: dict[str, Any], whole: Tensor | None
 ) -> None:
-    """Adds a dense layer. `weights`: [outputs, inputs]; `whole`: what the layer makes a part of."""
+    """Adds a dense layer. `weights`: [outputs, inputs]. `whole`: the tensor that it makes a part of."""
     x = op.inputs[0]
     assert x is not None
     outputs, inputs = weights.shape
@@ -75,7 +75,7 @@ def emit(
 
 
 def _packed(rows: np.ndarray) -> tuple[Const, bytes]:
-    """The weights, a byte or half of one each, in the kernel's order; and a bit for each row of halves."""
+    """The weights in the kernel's order, of 8 bits or 4; and a bit for each row, set for 4."""
     narrow = (rows >= -8).all(axis=1) & (rows <= 7).all(axis=1)
     if narrow.sum() * rows.shape[1] // 2 <= -(-len(rows) // 8):
         narrow[:] = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Copies whose places an index says: GATHER, GATHER_ND, EMBEDDING_LOOKUP, DYNAMIC_UPDATE_SLICE."""
+"""Copies by index: GATHER, GATHER_ND, EMBEDDING_LOOKUP, DYNAMIC_UPDATE_SLICE."""
 
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -17,7 +17,7 @@ from .tensors import Unsupported, axis_of, constant, contiguous, fits, integers,
 
 @dataclass
 class Progression:
-    """Targets from `target` on: `blocks` runs of `repeats` equal sources, each `step` after the last one."""
+    """From `target` on, `blocks` runs of `repeats` copies of one source, `step` after the last run's."""
 
     target: int
     source: int
@@ -42,7 +42,7 @@ def progressions(sources: list[int]) -> list[Progression]:
 
 
 def gather(low: Lowered, op: Operator) -> None:
-    """Constant indices: each run of neighbours is a copy, where there are not too many."""
+    """With constant indices each progression is a copy, unless there are too many."""
     x, indices, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and indices is not None
     typecode(x, y)
@@ -87,7 +87,7 @@ def _gather_batches(low: Lowered, op: Operator, x: Tensor, indices: Tensor, y: T
 
 
 def _gather(low: Lowered, op: Operator, x: Tensor, indices: Tensor, y: Tensor, axis: int) -> None:
-    """Indices that a tensor holds; those beyond the axis count as its ends."""
+    """With computed indices; those beyond the axis count as its ends."""
     if indices.dtype != "int32":
         raise Unsupported(f"indices of type {indices.dtype} are not supported: use int32")
     fits(y.size == prod(without(x.shape, axis)) * indices.size, x, y)
@@ -104,7 +104,7 @@ def gather_rows(
     shape: tuple[int, int, int],
     count: int,
 ) -> None:
-    """`shape`: x as outer size, axis, and what one index takes."""
+    """`shape`: of x, as [outer size, axis, elements per index]."""
     kind = typecode(x, y)
     fields = {
         "in": low.place(x),
@@ -120,7 +120,7 @@ def _gather_sizes(shape: tuple[int, int, int], count: int, item: int) -> dict[st
 
 
 def gather_nd(low: Lowered, op: Operator) -> None:
-    """Indices of several axes become indices of one."""
+    """Indices of several axes become indices of one flat axis."""
     x, at, y = op.inputs[0], op.inputs[1], op.outputs[0]
     assert x is not None and at is not None
     if at.data is None:
@@ -138,7 +138,7 @@ def gather_nd(low: Lowered, op: Operator) -> None:
 
 
 def _gather_nd(low: Lowered, op: Operator, x: Tensor, at: Tensor, y: Tensor) -> None:
-    """Indices that a tensor holds: each row of them times the axes' strides."""
+    """With computed indices: each row of them times the axes' strides."""
     depth = at.shape[-1] if at.shape else 0
     fits(at.dtype == "int32" and 1 <= depth <= len(x.shape), x, y)
     rows, sizes = at.size // depth, x.shape[:depth]
@@ -169,7 +169,7 @@ def embedding_lookup(low: Lowered, op: Operator) -> None:
 
 
 def dynamic_update_slice(low: Lowered, op: Operator) -> None:
-    """A copy of the whole, then the update into it."""
+    """Copies the whole, then writes the update into it."""
     x, update, starts = op.inputs[:3]
     y = op.outputs[0]
     assert x is not None and update is not None and starts is not None

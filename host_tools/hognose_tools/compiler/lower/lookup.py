@@ -85,7 +85,7 @@ def absolute(low: Lowered, op: Operator) -> None:
 def rsqrt_scale(x: Tensor, y: Tensor) -> tuple[int, int]:
     """Multiplier and shift of a root; TFLM shifts by 20 more to the right."""
     multiplier, shift = fx.quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
-    if shift < -11:  # then TFLM's answer is the processor's
+    if shift < -11:  # TFLM's shift is undefined then
         raise Unsupported("its output scale is far too large: quantize the model again")
     return multiplier, shift - 20
 
@@ -96,7 +96,7 @@ def rsqrt(low: Lowered, op: Operator) -> None:
 
     def table(q: int) -> int:
         value = q - x.zero_point
-        if value <= 0:  # TFLM takes 0 as very small, and stops at what is below
+        if value <= 0:  # TFLM treats 0 as tiny, and fails below it
             return 127
         root, root_shift = fx.inverse_sqrt(value)
         data = fx.mbqm(1, root, root_shift + 20)
@@ -106,7 +106,7 @@ def rsqrt(low: Lowered, op: Operator) -> None:
 
 
 def elu(low: Lowered, op: Operator) -> None:
-    """TFLM fills its table in float32."""
+    """As TFLM fills its table, in float32."""
     x, y = _pair(op)
     inverse = np.float32(1) / y.scale
 

@@ -46,7 +46,7 @@ def copy(
 ) -> None:
     """Copies `sizes` elements of `x` to `y`; source and target: first element, and stride of each axis.
 
-    Where that would be all of `x` as it is, `y` lies there too; unless it has a place of its own already.
+    Where all of `x` would be copied as it is, `y` becomes an alias, unless it has a place already.
     """
     if not prod(sizes):
         return
@@ -72,7 +72,7 @@ def shifted(place: View | Const, offset: int) -> View | Const:
 def fill(low: Lowered, op: Operator, y: Tensor, value: int) -> None:
     """All elements of `y` become the one whose bytes are `value`."""
     item = ITEMSIZE[typecode(y)]
-    if item == 8:  # FILL knows no such elements: a copy of one that stands still
+    if item == 8:  # FILL has no elements of 8 bytes: copies one repeatedly
         one = Const((value & (256**item - 1)).to_bytes(item, "little"))
         fields = {"in": one, "out": low.place(y), "run": item}
         return low.emit("MOVE", op, fields, [Loop(y.size, 0, item)], kind=typecode(y), tensor=y)
@@ -81,7 +81,7 @@ def fill(low: Lowered, op: Operator, y: Tensor, value: int) -> None:
 
 
 def same_numbers(x: Tensor, y: Tensor) -> None:
-    """Bytes can be moved as they are only where they mean the same; TFLM demands it, too."""
+    """Refuses to move bytes between different quantizations, as TFLM does."""
     if x.dtype == "int8" and (x.scale != y.scale or x.zero_point != y.zero_point):
         raise Unsupported("its inputs are quantized differently from its output: quantize the model again")
 
@@ -136,7 +136,7 @@ def unpack(low: Lowered, op: Operator) -> None:
 
 
 def split(low: Lowered, op: Operator, *, data: int, axis: int) -> None:
-    """SPLIT and SPLIT_V; `data`, `axis`: which inputs these are. The outputs' shapes say the rest."""
+    """SPLIT and SPLIT_V. `data`, `axis`: the indices of these inputs. The sizes are those of the outputs."""
     x = op.inputs[data]
     assert x is not None
     typecode(x, *op.outputs)

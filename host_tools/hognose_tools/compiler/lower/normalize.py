@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows by what they sum to: SOFTMAX, LOG_SOFTMAX, L2_NORMALIZATION."""
+"""Normalizes rows: SOFTMAX, LOG_SOFTMAX, L2_NORMALIZATION."""
 
 import math
 from typing import Any

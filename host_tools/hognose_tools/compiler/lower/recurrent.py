@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers with a state that lasts from run to run: SVDF, LSTM."""
+"""Layers that keep state from run to run: SVDF, LSTM."""
 
 import math
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def svdf(low: Lowered, op: Operator) -> None:
     if kind == "f":
         fields |= {"min": -math.inf, "max": math.inf}
         bounds = clamp(op, kind, activation(op))
-        fields |= {name: x for name, x in bounds.items() if abs(x) < FLT_MAX}  # what is infinite stays so
+        fields |= {name: x for name, x in bounds.items() if abs(x) < FLT_MAX}  # infinite bounds stay
         fields |= dict.fromkeys(("feature_multiplier", "feature_shift", "multiplier", "shift", "state_zp"), 0)
         fields["params"] = Const(bias.astype("<f4").tobytes())
     else:
@@ -75,7 +75,7 @@ def svdf(low: Lowered, op: Operator) -> None:
         (fields["feature_multiplier"], fields["feature_shift"]), (fields["multiplier"], fields["shift"]) = (
             pairs
         )
-        # TFLM heeds no activation here.
+        # TFLM ignores the activation here.
         fields |= {**clamp(op, kind), "state_zp": state.zero_point}
     low.emit("SVDF", op, fields, kind=kind, macs=batch * filters * (inputs + memory))
 
@@ -159,7 +159,7 @@ def _lstm_scales(op: Operator, x: Tensor, hidden: Tensor, cell: Tensor) -> list[
 
 
 def _cell_shift(cell: Tensor) -> int:
-    """How far the cell state must be shifted left for an integer part of three bits."""
+    """The left shift of the cell state to an integer part of three bits."""
     shift = 12 + round(math.log2(float(cell.scale)))
     if not -30 <= shift <= 14:
         raise Unsupported(f"the cell state's scale {cell.scale:g} is out of range: quantize the model again")

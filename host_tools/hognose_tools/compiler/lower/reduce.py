@@ -56,7 +56,7 @@ def mean_scale(x: Tensor, y: Tensor, count: int) -> tuple[int, int]:
 
 
 def _axes(op: Operator) -> tuple[Tensor, Tensor, list[Loop], list[Loop], int]:
-    """Input and output of a reduction; loops over what is kept and what is reduced; how many are reduced."""
+    """Input and output of a reduction, loops over kept and reduced axes, and elements per result."""
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
     rank = len(x.shape)
@@ -121,7 +121,7 @@ def _sum_scale(x: Tensor, y: Tensor) -> dict[str, int]:
 
 
 def add_n(low: Lowered, op: Operator) -> None:
-    """float32: one ADD after the other, with no clamp between. int8: inputs side by side, then their sum."""
+    """float32: one ADD after the other, unclamped. int8: copies the inputs side by side, then sums them."""
     y = op.outputs[0]
     inputs = [t for t in op.inputs if t is not None]
     kind = arithmetic(*inputs, y)
@@ -130,14 +130,14 @@ def add_n(low: Lowered, op: Operator) -> None:
     if kind == "f":
         total = inputs[0]
         for t in inputs[1:]:
-            fields = {"in1": low.place(total), "in2": low.place(t), "out": low.place(y)}
+            fields: dict[str, Any] = {"in1": low.place(total), "in2": low.place(t), "out": low.place(y)}
             binary.emit(low, op, "ADD", kind, fields, [Loop(y.size, 1, 1)], [total, t], y)
             total = y
         return
     x = inputs[0]
     if any(t.scale != x.scale or t.zero_point != x.zero_point for t in inputs):
         raise Unsupported("its inputs are quantized differently: quantize the model again")
-    # TFLM begins the sum with the number 0 as if it were one more input.
+    # TFLM starts the sum at the quantized value 0, as if that were one more input.
     n = len(inputs) + 1
     rows = low.new_buffer(n * y.size)
     for i, t in enumerate(inputs):
@@ -145,6 +145,6 @@ def add_n(low: Lowered, op: Operator) -> None:
         low.emit("MOVE", op, fields, kind=kind, tensor=t)
     fields = {"out": View(rows.buffer, (n - 1) * y.size), "count": y.size, "size": 1, "value": 0}
     low.emit("FILL", op, fields, kind=kind, tensor=x)
-    sums = {"in": rows, "out": low.place(y)}
+    sums: dict[str, Any] = {"in": rows, "out": low.place(y)}
     sums |= {**clamp(op, kind, None, x.zero_point), **_sum_scale(x, y)}
     _emit(low, op, "SUM", kind, sums, [Loop(y.size, 1, 0)], [Loop(n, y.size, 0)])

@@ -14,7 +14,7 @@ from .move import MAX_COPIES, copy
 from .steps import Const, Lowered
 from .tensors import Unsupported, contiguous, fits, typecode
 
-_MAX_SIZE = 65535  # of an image that is worked out row by row here
+_MAX_SIZE = 65535  # of an image whose rows and columns are listed here
 
 
 def resize_bilinear(low: Lowered, op: Operator) -> None:
@@ -43,7 +43,7 @@ def _step(op: Operator, kind: str, size: int, out: int) -> int | float:
 
 
 def resize_nearest(low: Lowered, op: Operator) -> None:
-    """Source rows and columns are known here; where they repeat evenly, one copy does it."""
+    """The source of each row and column is known here; where they repeat evenly, one copy suffices."""
     x, y = op.inputs[0], op.outputs[0]
     assert x is not None
     typecode(x, y)
@@ -71,7 +71,7 @@ def resize_nearest(low: Lowered, op: Operator) -> None:
 
 
 def _resize_by_indices(low: Lowered, op: Operator, x: Tensor, y: Tensor, sources: list[list[int]]) -> None:
-    """First the rows, then of each of them the columns."""
+    """Gathers the rows, then the columns of each."""
     batch, height, width, channels = x.shape
     tall = replace(y, index=low.new_index(), shape=(batch, y.shape[1], width, channels))
     rows, columns = (Const(np.array(s, "<i4").tobytes()) for s in sources)

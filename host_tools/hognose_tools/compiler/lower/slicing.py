@@ -31,7 +31,7 @@ def slice_(low: Lowered, op: Operator) -> None:
 
 
 def _slice_from(low: Lowered, op: Operator, x: Tensor, start: Tensor, y: Tensor) -> None:
-    """A slice that begins where a tensor says: each axis that is cut gathers neighbours."""
+    """A slice with a computed begin: gathers consecutive indices along each axis that is cut."""
     sizes, rank = integers(op, 2, "size"), len(x.shape)
     fits(start.size == len(sizes) == rank == len(y.shape), x, y)
     fits(all(n in (-1, m) and m <= k for n, m, k in zip(sizes, y.shape, x.shape, strict=True)), x, y)

@@ -46,7 +46,7 @@ def space_to_batch(low: Lowered, op: Operator) -> None:
     fits(len(x.shape) == len(y.shape) > len(block), x, y)
     _batches_fit(y, x.shape[0] * prod(block))
     if any(pads):
-        # TFLM never sets the value to pad with: it is the 0 of its fresh arena, not the zero point.
+        # TFLM never sets the padding value: it is the 0 of a fresh arena, not the zero point.
         fill(low, op, y, 0)
     _batch_copies(low, op, small=x, large=y, block=block, before=pads[::2])
 
@@ -70,7 +70,7 @@ def _batches_fit(t: Tensor, batches: int) -> None:
 
 
 def _batch_blocks(op: Operator, what: str) -> tuple[list[int], list[int]]:
-    """The block's shape, and before and after of each of its axes."""
+    """The block's shape, and the amounts before and after along each of its axes."""
     block, amounts = integers(op, 1, "block shape"), integers(op, 2, what)
     if min(block, default=0) < 1 or len(amounts) != 2 * len(block) or min(amounts) < 0:
         raise Unsupported(f"the block shape {block} with {what} {amounts} makes no sense: damaged model")

@@ -24,7 +24,7 @@ class Unsupported(Exception):
 
 
 def typecode(*tensors: Tensor) -> str:
-    """The one element type of all `tensors`."""
+    """The element type of all `tensors`, which must be the same."""
     kinds = {t.dtype for t in tensors}
     if kinds == {"float32", "int8"} and tensors[0].dtype == "float32":
         raise Unsupported(
@@ -40,9 +40,9 @@ def typecode(*tensors: Tensor) -> str:
 
 
 def arithmetic(*tensors: Tensor, kinds: str = "bf") -> str:
-    """The one element type, of `kinds`, of `tensors` that are computed with.
+    """The element type, one of `kinds`, of tensors that are computed with.
 
-    Those of int8 have a scale and a zero point, those of int16 a scale.
+    int8 needs a scale and a zero point, int16 a scale.
     """
     kind = typecode(*tensors)
     if kind not in kinds:
@@ -113,7 +113,7 @@ def broadcast_strides(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int]
 
 
 def nest(sizes: Sequence[int], a: Sequence[int], b: Sequence[int]) -> list[Loop]:
-    """A loop nest over `sizes`: levels of one step go, levels that continue each other become one."""
+    """A loop nest over `sizes`: drops levels of one iteration, and merges levels that continue each other."""
     loops: list[Loop] = []
     for n, sa, sb in zip(sizes, a, b, strict=True):
         if n == 1:

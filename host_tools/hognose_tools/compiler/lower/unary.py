@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Functions of one value. What is no table is APPLY (float32, and between types) or RESCALE (integers)."""
+"""Functions of one value: tables for int8, APPLY for float32 and between types, RESCALE for integers."""
 
 import math
 from typing import Any
@@ -172,7 +172,7 @@ def quantize(low: Lowered, op: Operator) -> None:
     if pair == "bb":
         return lookup.requantized(low, op)
     if pair == "fb":
-        # In place: it goes forward, and its results are smaller.
+        # In place: it walks forward, and its results are smaller.
         return _between(low, op, "QUANTIZE", x, y, int8=y, inplace=[x])
     for t in (x, y):
         if t.dtype != "float32" and len(t.scales) != 1:

@@ -19,9 +19,9 @@ def scales(op: Operator, x: Tensor, w: Tensor, channels: int) -> list[tuple[int,
 
 
 def parameters(op: Operator, kind: str, sums: np.ndarray) -> tuple[Const, int]:
-    """Bias with the input's zero point folded in, multipliers and shifts; and how many of these.
+    """Bias with the input's zero point folded in, multipliers and shifts; and the number of multipliers.
 
-    `sums`: of each channel's weights.
+    `sums`: the sum of each channel's weights.
     """
     x, w = op.inputs[0], op.inputs[1]
     assert x is not None and w is not None
@@ -46,7 +46,7 @@ def parameters(op: Operator, kind: str, sums: np.ndarray) -> tuple[Const, int]:
 
 
 def symmetric(w: Tensor, data: np.ndarray, kind: str) -> np.ndarray:
-    """Weights whose zero point is 0; one that is not is folded in where the result stays int8."""
+    """The weights with zero point 0: another one is folded in where the result stays int8."""
     if kind == "f" or not w.zero_points.any():
         return data
     zero = w.zero_points if len(w.zero_points) == 1 else w.zero_points.reshape(-1, *[1] * (data.ndim - 1))
