@@ -236,7 +236,7 @@ LIMITS: list[tuple[str, Fields, str, Fields | None]] = [
     ("depthwise tiled", {"groups": 2}, "GROUPS", None),
     ("dense", {"inputs": 0}, "ZERO", None),
     ("dense", {"outputs": 0}, "ZERO", None),
-    ("dense", {"inputs": 12}, "WINDOW", {"inputs": 16}),
+    ("dense", {"inputs": 12}, "INPUTS", {"inputs": 16}),
     ("dense", {"layout": 0}, "LAYOUT", None),
     ("dense", {"layout": 3}, "LAYOUT", None),
     ("dense", {"layout": 1}, "WEIGHT", None),

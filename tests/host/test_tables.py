@@ -231,5 +231,5 @@ def test_the_page() -> None:
 
 
 def test_an_unknown_table_is_an_error() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(tables.FormatError, match="hog_moove_t"):
         tables.page(FORMAT, "<!-- fields hog_moove_t -->\n<!-- /fields -->")

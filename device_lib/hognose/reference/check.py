@@ -34,6 +34,9 @@ def fail(name):
 class Memory:
     """Where tensors lie: in the arena, of `arena_size` bytes, or in the file's section `data`."""
 
+    arena_size = 0
+    data = b""
+
     def in_arena(self, ref, size, align):
         return ref + size <= self.arena_size and ref % align == 0
 
