@@ -20,9 +20,7 @@ from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.data import samples
 from hognose_tools.errors import UserError
-
-import operators_more  # noqa: F401 isort: skip  (adds to OPERATORS)
-from operators import OPERATORS, cases  # isort: skip
+from operators import OPERATORS, cases
 
 ENGINES = (
     ("native", "cpython"),

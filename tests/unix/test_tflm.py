@@ -20,11 +20,8 @@ from targets import ROOT, Target
 from hognose_tools.analysis import verify
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import carry_tflite
+from operators import OPERATORS, cases
 
-import operators_flow  # noqa: F401 isort: skip  (adds to OPERATORS)
-import operators_more  # noqa: F401 isort: skip
-import operators_recurrent  # noqa: F401 isort: skip
-from operators import OPERATORS, cases  # isort: skip
 from tflite_builder import Builder  # isort: skip
 
 TFLM = ROOT / "native_module" / "tflm"
