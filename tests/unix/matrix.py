@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Models by engines: which of them give TFLM's bytes, and what the others say. `make bench` shows it."""
 
 import re

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLM inside MicroPython: the unix port with native_module/tflm, linked to the judge itself."""
 
 import os
