@@ -53,7 +53,8 @@ def plan(hog):
 def outcomes(hogs, count, engine):
     """What becomes of each damaged file: the words that refuse it, or what it makes of zeros.
 
-    Only where the plan is as it was: with another one an operator may read what none has written, a scratch buffer say.
+    Only where the plan is as it was: with another one an operator may read what none has written, such as
+    a scratch buffer.
     """
     rnd = Random(42)
     arena = bytearray(5000)
