@@ -44,6 +44,7 @@ test: lint typings $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
+	@$(PYTHON) native_module/tables.py --check
 
 bench: $(BUILD)/.extension unix unix-tflm
 	@PYTHONPATH=tests/qemu:tests/unix:tests/host $(PYTHON) tests/bench.py $(if $(LAYERS),--layers)

@@ -31,10 +31,21 @@ ARCHITECTURES = (
 _NOT_HERE = " is not in this _hognose.mpy: `hognose deploy … --also this.hog`, or `--module full`"
 
 
+def in_words(error):
+    """What an engine says of a file. A native module has numbers instead of words, to be small."""
+    where, _, number = error.rpartition("error ")
+    if not number.isdigit():
+        return error
+    from .errors import ERRORS
+
+    return where + ERRORS[int(number) - 1][1]
+
+
 def explain(file, engine, error):
     """An engine's words about a file, or better ones."""
     if engine == "tflm":
         return error
+    error = in_words(error)
     if bytes(file[4:8]) == b"TFL3":
         return "this is a .tflite file: convert it with `hognose pack`"
     if hogfile.is_for_tflm(file):

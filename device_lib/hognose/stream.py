@@ -286,9 +286,10 @@ class Stream:
         try:
             self._parts_engine.load(part.view, self._state)
         except ValueError as e:
-            raise ValueError(
-                "%s, operators %d to %d: %s" % (self._path, part.first, part.last - 1, e.args[0])
-            )
+            from .failure import in_words
+
+            error = in_words(e.args[0])
+            raise ValueError("%s, operators %d to %d: %s" % (self._path, part.first, part.last - 1, error))
         self._loaded = part
 
     def _read(self, offset, view):

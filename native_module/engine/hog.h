@@ -4,7 +4,7 @@
 //
 //     hog_t h;
 //     unsigned where;
-//     const char *error = hog_load(&h, file, length, &where);  // NULL: all is well
+//     hog_error_t error = hog_load(&h, file, length, &where);  // E_OK, or hog_words(error) says what is wrong
 //     // hand over h.arena_size bytes, 16-byte aligned
 //     hog_reset(&h, arena);
 //     // put the inputs where hog_io() says
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "errors.h"
 #include "operators.h"
 
 #define HOG_VERSION (2)         // of the format
@@ -51,9 +52,12 @@ typedef struct {
 // The most work of one run that an engine takes on: the file's work times its turns and one. A Pico does this in an hour.
 #define HOG_MAX_WORK ((uint64_t)1 << 33)
 
-// Validates a file of `length` bytes at `file` (4-byte aligned) and fills `h`. Returns NULL, or what is wrong in words; `where`
-// is then the operator's index, or ~0u where it is the file as such.
-const char *hog_load(hog_t *h, const void *file, size_t length, unsigned *where);
+// Validates a file of `length` bytes at `file` (4-byte aligned) and fills `h`. Where it returns an error, `where` is the
+// operator's index, or ~0u where it is the file as such.
+hog_error_t hog_load(hog_t *h, const void *file, size_t length, unsigned *where);
+
+// An error in words; NULL for E_OK.
+const char *hog_words(hog_error_t error);
 
 // Input or output number i (inputs first).
 const hog_io_t *hog_io(const hog_t *h, unsigned i);

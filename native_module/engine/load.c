@@ -23,7 +23,7 @@ typedef struct {
 } section_t;
 
 // One long text and a walk along it take less room than an array of pointers and code to fetch them.
-static const char *words_of(hog_error_t error) {
+const char *hog_words(hog_error_t error) {
     #define WORDS(name, words) words "\0"
     static const char all[] = HOG_ERRORS(WORDS);
     const char *p = all;
@@ -239,9 +239,9 @@ static hog_error_t check_file(hog_t *h, const void *file, size_t length, unsigne
     return h->work == UINT32_MAX ? E_TOO_MUCH_WORK : h->work > header->work ? E_WORK : E_OK;
 }
 
-const char *hog_load(hog_t *h, const void *file, size_t length, unsigned *where) {
+hog_error_t hog_load(hog_t *h, const void *file, size_t length, unsigned *where) {
     *where = ~0u;
-    return words_of(check_file(h, file, length, where));
+    return check_file(h, file, length, where);
 }
 
 const hog_io_t *hog_io(const hog_t *h, unsigned i) {

@@ -120,7 +120,7 @@ typedef struct {
     hog_op_t op;
     hog_ref_t in;               // input, in the arena
     hog_ref_t out;              // output, in the arena
-    hog_ref_t weights;          // in DATA; CONV [out_c, k_h, k_w, in_c / groups], DEPTHWISE [k_h, k_w, out_c]
+    hog_ref_t weights;          // CONV [out_c, k_h, k_w, in_c / groups], DEPTHWISE [k_h, k_w, out_c]; in DATA, see FORMAT.md
     hog_ref_t params;           // in DATA; int32 bias[out_c], int32 multiplier[scales], int8 shift[scales]; or float bias[out_c]
     hog_ref_t scratch;          // arena; im2col buffer, or what a tile needs; HOG_NONE where nothing is needed
     uint32_t in_c;              // input channels
@@ -279,7 +279,7 @@ typedef struct {
 enum {
     HOG_RESCALE_SIGN = 1,       // one multiplier for x >= 0, another one for x < 0
     HOG_RESCALE_ABS = 2,
-    HOG_RESCALE_RSQRT = 3,      // x < 0 gives the largest value
+    HOG_RESCALE_RSQRT = 3,      // x <= 0 gives the largest value
 };
 
 // RESCALE: integers of one scale to integers of another.

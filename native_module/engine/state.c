@@ -57,6 +57,17 @@ static const char *check_state(hog_call_t *call, const void *state, size_t size)
     return check_aligned(call, "state is", state, sizeof(void *));
 }
 
+// What hog_load() found wrong. A native module lies in a board's RAM, so there it is a number, and the library has the
+// words (device_lib/hognose/errors.py).
+static const char *say_wrong(hog_call_t *call, hog_error_t error, unsigned where) {
+    #if defined(HOG_LINKED)
+    return where == ~0u ? say(call, "error #", NULL, error, 0) : say(call, "operator #: error #", NULL, (long)where, error);
+    #else
+    const char *words = hog_words(error);
+    return where == ~0u ? words : say(call, "operator #: $", words, (long)where, 0);
+    #endif
+}
+
 const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, const void *file, size_t length) {
     const char *error = check_state(call, state, state_size);
     if (error) {
@@ -65,9 +76,9 @@ const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, cons
     unsigned where;
     hog_state_t *s = state;
     memset(s, 0, sizeof(*s));
-    error = hog_load(&s->hog, file, length, &where);
-    if (error) {
-        return where == ~0u ? error : say(call, "operator #: $", error, (long)where, 0);
+    hog_error_t wrong = hog_load(&s->hog, file, length, &where);
+    if (wrong) {
+        return say_wrong(call, wrong, where);
     }
     s->file = file;
     s->length = (uint32_t)length;

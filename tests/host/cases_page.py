@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Tables of the cases that each engine ran of each operator and type: for a run of the tests, for a page."""
 
 from collections.abc import Mapping

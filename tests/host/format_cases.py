@@ -18,6 +18,7 @@ from hognose_tools.compiler.fixedpoint import sigmoid_table
 from hognose_tools.compiler.layouts import DENSE, FIELDS, FUNCTIONS, IN_DATA, NONE, OPERATORS
 
 Rng = np.random.Generator
+Values = dict[str, np.ndarray | None]  # None: the ref is NONE
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Case:
     type: str
     fields: dict[str, Any]
     loops: list[SimpleNamespace] = field(default_factory=list)
-    values: dict[str, np.ndarray | None] = field(default_factory=dict)  # None: the ref is NONE
+    values: Values = field(default_factory=dict)
     in_data: bool = False  # what may lie in either place
 
     def op(self) -> SimpleNamespace:
@@ -129,16 +130,18 @@ def reach(case: Case, row: Row, unit: int) -> tuple[int, int]:
 
 
 def blobs(case: Case) -> list[_Blob]:
-    op, result = case.op(), []
+    op = case.op()
+    result: list[_Blob] = []
     for row in section(case.name).tensors(op):
-        if row.name in case.values and case.values[row.name] is None:
+        value = case.values.get(row.name)
+        if value is None and row.name in case.values:
             continue
         item = struct.calcsize(f"<{row.code(op)}")
         in_data = row.place == "DATA" or (row.place == "either" and case.in_data)
         if row.shape:
             sizes = row.sizes(op)
-        elif row.name in case.values:
-            sizes = (case.values[row.name].size,)
+        elif value is not None:
+            sizes = (value.size,)
         else:
             before, behind = reach(case, row, item)
             result.append(_Blob([row], [None], before, before + behind, row.alignment(op), in_data))
@@ -275,7 +278,7 @@ def small(rng: Rng, *names: str, most: int = 4) -> dict[str, int]:
 def nest(rng: Rng, most: int = 3, *, least: int = 1) -> list[SimpleNamespace]:
     """Loops that read in any direction."""
     count = int(rng.integers(least, most + 1))
-    loops = []
+    loops: list[SimpleNamespace] = []
     for _ in range(count):
         a, b = (int(v) for v in rng.integers(-6, 7, 2))
         loops.append(SimpleNamespace(n=int(rng.integers(1, 5)), a=a, b=b))
@@ -284,7 +287,8 @@ def nest(rng: Rng, most: int = 3, *, least: int = 1) -> list[SimpleNamespace]:
 
 def contiguous(loops: list[SimpleNamespace]) -> list[SimpleNamespace]:
     """The same loops, both operands read like the output."""
-    step, result = 1, []
+    step = 1
+    result: list[SimpleNamespace] = []
     for loop in reversed(loops):
         result.insert(0, SimpleNamespace(n=loop.n, a=step, b=step))
         step *= loop.n
@@ -325,7 +329,7 @@ def conv(rng: Rng, name: str, kind: str) -> Case:
         else:
             fields["max"] = max(fields["max"], fields["out_zp"])
             fields["min"] = fields["out_zp"]
-    values: dict[str, np.ndarray | None] = {}
+    values: Values = {}
     if name == "CONV16":
         fields["wide_sums"] = int(rng.integers(0, 2))
     if (depthwise and not fields["tile"]) or kind != "b":
@@ -343,7 +347,7 @@ def dense(rng: Rng, name: str, kind: str) -> Case:
         **clamps(rng, kind),
         **{"inputs": inputs, "outputs": outputs, "scales": int(rng.choice([1, outputs])), "layout": layout_},
     }
-    values: dict[str, np.ndarray | None] = {"weights": rng.integers(1, 256, size)}
+    values: Values = {"weights": rng.integers(1, 256, size)}
     if layout_ == DENSE["MIXED"]:
         values["narrow"] = np.packbits(narrow, bitorder="little")
     return Case(name, kind, fields, values=values)
@@ -357,7 +361,7 @@ def matmul(rng: Rng, name: str, kind: str) -> Case:
         "in2_zp": int(rng.integers(-128, 128)),
     }
     loops = nest(rng, least=0)
-    values = {"bias": None} if rng.random() < 0.5 else {}
+    values: Values = {"bias": None} if rng.random() < 0.5 else {}
     return Case(name, kind, {**fields, "loops": len(loops)}, loops, values, bool(rng.random() < 0.5))
 
 
@@ -371,7 +375,7 @@ def pool(rng: Rng, name: str, kind: str) -> Case:
 
 
 def resize(rng: Rng, name: str, kind: str) -> Case:
-    fields = {
+    fields: dict[str, Any] = {
         **small(rng, "batch", "channels", most=2),
         **small(rng, "in_h", "in_w", "out_h", "out_w", most=6),
         "half_pixel": int(rng.integers(0, 2)),
@@ -478,7 +482,7 @@ def scan(rng: Rng, name: str, kind: str) -> Case:
 
 def softmax(rng: Rng, name: str, kind: str) -> Case:
     fields = {**small(rng, "rows", most=3), **small(rng, "depth", most=12)}
-    values = {} if kind == "b" else {"table": None}
+    values: Values = {} if kind == "b" else {"table": None}
     return Case(
         name,
         kind,
@@ -498,7 +502,7 @@ def normalize(function: str) -> Callable[[Rng, str, str], Case]:
             "function": FUNCTIONS["NORMALIZE"][function],
         }
         fields["shift"], fields["reverse_shift"] = int(rng.integers(10, 27)), int(rng.integers(-25, 0))
-        values = {"table": None} if kind == "f" or function == "L2" else {}
+        values: Values = {"table": None} if kind == "f" or function == "L2" else {}
         return Case(name, kind, fields, values=values)
 
     return make
@@ -515,7 +519,7 @@ def curve(function: str) -> Callable[[Rng, str, str], Case]:
             fields |= {"multiplier": int(rng.integers(0, 32768)), "shift": int(rng.integers(0, 32))}
             return Case(name, kind, fields)
         fields |= scaled(rng, "multiplier")
-        values = {}
+        values: Values = {}
         if rng.random() < 0.7:  # the true functions, else anything
             exp = np.exp(np.linspace(-10, 0, 513)) * 32767
             values["table"] = np.round(np.concatenate([exp, 32767 / np.linspace(1, 2, 513)]))
@@ -572,7 +576,7 @@ def lstm(rng: Rng, name: str, kind: str) -> Case:
 
 def detect(rng: Rng, name: str, kind: str) -> Case:
     boxes, classes = int(rng.integers(1, 12)), int(rng.integers(1, 4))
-    fields = {
+    fields: dict[str, Any] = {
         **{"boxes": boxes, "coordinates": int(rng.integers(4, 6)), "classes": classes},
         **{"columns": classes + int(rng.integers(0, 2)), "detections": int(rng.integers(1, 6))},
         **{"max_per_class": int(rng.integers(0, 4)), "score_threshold": 0.3},
@@ -581,7 +585,11 @@ def detect(rng: Rng, name: str, kind: str) -> Case:
     }
     anchors = rng.random((boxes, 4)) + 0.05 * (rng.random() < 0.9)
     scores = np.round(rng.random((boxes, fields["columns"])), 1)  # equal ones are frequent
-    values = {"anchors": anchors, "scores": scores, "x": rng.normal(0, 2, (boxes, fields["coordinates"]))}
+    values: Values = {
+        "anchors": anchors,
+        "scores": scores,
+        "x": rng.normal(0, 2, (boxes, fields["coordinates"])),
+    }
     return Case(name, kind, fields, values=values, in_data=bool(rng.random() < 0.5))
 
 

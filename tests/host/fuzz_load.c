@@ -175,7 +175,7 @@ static const char *try_file(const file_t *f) {
     memcpy(file, f->bytes, f->length);
     hog_t h;
     unsigned where;
-    const char *error = hog_load(&h, file, f->length, &where);
+    const char *error = hog_words(hog_load(&h, file, f->length, &where));
     if (!error) {
         ++loaded;
         if (h.arena_size <= MAX_ARENA && h.work <= MAX_WORK) {

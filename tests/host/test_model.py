@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """hognose.Model on CPython: what CPython alone has (numpy, paths), and native against reference.
 
 What every interpreter has in common is tested by tests/unix/on_device.

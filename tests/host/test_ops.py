@@ -49,7 +49,7 @@ def test_types(name: str, dtype: str) -> None:
 
 
 def test_page_of_cases() -> None:
-    """native_module/OPERATORS.md has what is packed, and which of it is compared with TFLM and which is not."""
+    """native_module/OPERATORS.md has what is packed, which of it is compared with TFLM, and which is not."""
     head, counts = PAGE.read_text().split(cases_page.CASES)
     assert head == cases_page.head() + "\n", "run `make operators`"
     table, refused = counts.split("These pairs")

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The kernels for small processors (tiled.c, dense.c), built for this computer: TFLM's bytes, too."""
 
 import os

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Channels that are constant or unused are left out, and no byte of the result changes."""
 
 from __future__ import annotations

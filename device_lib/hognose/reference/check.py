@@ -26,9 +26,9 @@ NONE = 0xFFFFFFFF
 
 def fail(name):
     """The error of this name."""
-    from .errors import TEXTS  # only a bad file needs them
+    from ..errors import ERRORS  # only a bad file needs them
 
-    return ValueError(TEXTS[name])
+    return ValueError(dict(ERRORS)[name])
 
 
 class Memory:

@@ -71,10 +71,11 @@ def lacking(preset: str, wanted: Needs) -> list[str]:
 
 @dataclass(frozen=True)
 class Module:
-    """A linked native module: the file, and bytes of code and constants, which lie in the board's RAM."""
+    """A linked native module."""
 
-    mpy: bytes
-    ram: int
+    mpy: bytes  # the file
+    ram: int  # bytes of code and constants, which lie in the board's RAM
+    sections: tuple[tuple[str, int], ...]  # name and bytes of each function and table of constants
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class Entry:
 
     section: Section
     does: set[tuple[str, str]]  # operator and type, of each type that it is for
+
+
+Chosen = dict[str, list[Entry]]  # by kind of entry
 
 
 def link(architecture: str, wanted: Needs | str, places: Iterable[Path] | None = None) -> Module:
@@ -119,9 +123,6 @@ def _archive(architecture: str, places: Iterable[Path]) -> Path | None:
         if archive.is_file() and (place / "mpy_ld.py").is_file():
             return archive
     return None
-
-
-Chosen = dict[str, list[Entry]]  # by kind of entry
 
 
 @cache
@@ -167,6 +168,8 @@ class Image:
         for section in image.sections:
             for r in section.reloc:
                 r.sym = image.defined.get(r.sym.name, r.sym) if r.sym.is_global else r.sym
+        for i, symbol in enumerate(image.symbols):
+            symbol.name += "" if symbol.is_global else f"@{i}"  # mpy_ld.py goes by names
         return image
 
     def _add(self, part: elf.Object) -> None:
@@ -205,13 +208,11 @@ class Image:
     def link(self, chosen: Chosen, linker: ModuleType) -> Module:
         """The module with these entries. It consumes the image."""
         tables = [self._table(kind, [e.section for e in chosen[kind]]) for kind in _TABLES]
-        in_tables = {id(section) for table in tables for section in table}
-        live = self._live([self.defined[_INIT].section, *(section for table in tables for section in table)])
-        self._fold([s for s in live if id(s) not in in_tables])
-        # What was folded is no longer reached.
-        live = self._live([self.defined[_INIT].section, *(section for table in tables for section in table)])
-        sections = [s for s in live if id(s) not in in_tables] + [s for table in tables for s in table]
-        return self._write(sections, tables, linker)
+        entries = [section for table in tables for section in table]
+        roots = [self.defined[_INIT].section, *entries]
+        self.fold([s for s in self.reachable(roots) if not any(s is e for e in entries)])
+        others = [s for s in self.reachable(roots) if not any(s is e for e in entries)]
+        return self._write([*others, *entries], tables, linker)
 
     def _table(self, kind: str, entries: list[Section]) -> list[Section]:
         """A table's sections in order; its first element gets the number of the others."""
@@ -224,7 +225,7 @@ class Image:
             section.alignment = size & -size  # no gap between two of them
         return [first, *entries]
 
-    def _live(self, roots: list[Section]) -> list[Section]:
+    def reachable(self, roots: list[Section]) -> list[Section]:
         """The sections that can be reached, in their own order."""
         live: set[int] = set()
         waiting = list(roots)
@@ -235,7 +236,7 @@ class Image:
                 waiting += [r.sym.section for r in section.reloc if hasattr(r.sym, "section")]
         return [s for s in self.sections if id(s) in live]
 
-    def _fold(self, sections: list[Section]) -> None:
+    def fold(self, sections: list[Section]) -> None:
         """Of sections with the same content, all symbols go to the first one."""
         while True:
             first: dict[Any, Section] = {}
@@ -254,31 +255,32 @@ class Image:
 
     def _write(self, sections: list[Section], tables: list[list[Section]], linker: ModuleType) -> Module:
         """Lays out and relocates what is left, and writes the file."""
-        for i, section in enumerate(
-            sections
-        ):  # mpy_ld.py takes two of one name in an Xtensa's objects for one
+        sizes = tuple((section.name, len(section.data)) for section in sections)
+        for i, section in enumerate(sections):  # mpy_ld.py goes by names of sections, too
             section.name = section.filename = f"{section.name}@{i}"
         env = linker.LinkEnv(self.architecture)
         env.sections = [s for s in sections if not s.name.startswith(".literal")]
         env.literal_sections = [s for s in sections if s.name.startswith(".literal")]
         env.known_syms = self.defined
-        env.unresolved_syms = list(
-            {id(r.sym): r.sym for s in sections for r in s.reloc if not hasattr(r.sym, "section")}.values()
-        )
+        undefined = {id(r.sym): r.sym for s in sections for r in s.reloc if not hasattr(r.sym, "section")}
+        env.unresolved_syms = list(undefined.values())
         calls = list(_take_calls(env.sections)) if env.arch.name == "EM_XTENSA" else []
-        linker.open = lambda name, mode: out  # type: ignore[attr-defined]
         out = _Output()
+        linker.open = lambda name, mode: out  # type: ignore[attr-defined]
         try:
             linker.link_objects(env, len(self.qstrs))
-            for at, r in calls:
-                _call(env.full_text, at.addr + r["r_offset"], _target(r), linker)
+            for section, r in calls:
+                target = r.sym.section.addr + r.sym["st_value"] + r["r_addend"]
+                at = section.addr + r["r_offset"]
+                env.full_text[at : at + 3] = call_between(env.full_text[at : at + 3], at, target)
             linker.build_mpy(env, env.find_addr(_INIT), FILE, self.qstrs)
         except linker.LinkError as e:
             raise UserError(f"the native module for {self.architecture} cannot be linked: {e}") from e
         for first, *entries in tables:
             size = len(first.data)
             assert [s.addr for s in entries] == [first.addr + size * i for i in range(1, len(entries) + 1)]
-        return Module(out.getvalue(), len(env.full_text) + len(env.full_rodata) + len(env.full_bss))
+        ram = len(env.full_text) + len(env.full_rodata) + len(env.full_bss)
+        return Module(out.getvalue(), ram, sizes)
 
 
 def _content(section: Section) -> tuple[Any, ...]:
@@ -319,22 +321,18 @@ def _take_calls(sections: list[Section]) -> Iterator[tuple[Section, Relocation]]
         section.reloc = kept
 
 
-def _target(r: Relocation) -> int:
-    return r.sym.section.addr + r.sym["st_value"] + r["r_addend"]
-
-
-def _call(text: bytearray, at: int, target: int, linker: ModuleType) -> None:
-    """Writes the distance into a CALL0 … CALL12 (in words, from a word on) or a J."""
-    instruction = linker.unpack_u24le(text, at)
-    if instruction & 15 == 5 and target % 4 == 0:
+def call_between(instruction: bytes, at: int, target: int) -> bytes:
+    """A CALL0 … CALL12 (it counts words, from the one that it lies in) or a J that reaches its target."""
+    code = int.from_bytes(instruction, "little")
+    if code & 15 == 5 and target % 4 == 0:
         distance = (target - (at & ~3) - 4) >> 2
-    elif instruction & 63 == 6:
+    elif code & 63 == 6:
         distance = target - at - 4
     else:
-        raise linker.LinkError(f"instruction {instruction:#08x} reaches into another section")
+        raise UserError(f"the instruction {code:#08x} of an Xtensa cannot reach into another section")
     if not -(1 << 17) <= distance < 1 << 17:
-        raise linker.LinkError("a call is too far")
-    linker.pack_u24le(text, at, instruction & 63 | (distance & 0x3FFFF) << 6)
+        raise UserError("the native module is too large: a call goes too far")
+    return (code & 63 | (distance & 0x3FFFF) << 6).to_bytes(3, "little")
 
 
 class _Output(io.BytesIO):
