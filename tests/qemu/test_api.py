@@ -77,4 +77,4 @@ def device(request: pytest.FixtureRequest, models: dict[str, bytes]) -> Iterator
 
 @pytest.mark.parametrize("test", device_suite.TESTS)
 def test_api(device: Device, test: str) -> None:
-    device_suite.judge(test, "native", device.run(test))
+    device_suite.judge(device.run(test))

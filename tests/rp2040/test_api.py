@@ -124,4 +124,4 @@ def device(request: pytest.FixtureRequest, flash: bytes, tmp_path_factory: pytes
 
 @pytest.mark.parametrize("test", device_suite.TESTS)
 def test_api(device: Device, test: str) -> None:
-    device_suite.judge(test, "native", device.run(test))
+    device_suite.judge(device.run(test))
