@@ -19,8 +19,11 @@ import vfs
 from plain_files import Files
 vfs.mount(Files("/rom/models"), "/files")
 from on_device import common
-common.start("native", "/files", {full})
+common.start({engine!r}, "/files", {full})
 """
+# The reference engine on one board: its floats are of 32 bits, a computer's of 64.
+MODULES = {"small": ("native", False), "full": ("native", True)}
+BOARDS = [(board, module) for board in qemu.MACHINES for module in MODULES] + [("M3", "reference")]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +38,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 class Device:
     """A board for many tests; one that has crashed or fallen silent is started anew for the next one."""
 
-    def __init__(self, name: str, full: bool, models: Mapping[str, bytes]):
-        self._name, self._full = name, full
+    def __init__(self, name: str, engine: str, full: bool, models: Mapping[str, bytes]):
+        self._name, self.engine = name, engine
+        self._setup = SETUP.format(engine=engine, full=full)
         plain = Path(__file__).with_name("plain_files.py").read_bytes()
         self._files = board_files(name, full) | device_suite.files() | models | {"plain_files.py": plain}
+        if engine == "reference":
+            del self._files["_hognose.mpy"]
         self._board: qemu.Board | None = None
+        self._failed: Exception | None = None  # to start: no other test tries it again
 
     def run(self, test: str) -> str:
         """What the test prints, or the traceback in which it ends."""
+        if self._failed:
+            raise self._failed
         if self._board is None:
-            self._board = qemu.Board(self._name, self._files)
-            self._board.run(SETUP.format(full=self._full))
+            self._start()
         try:
             return self._board.run(f"common.run({test!r})")
         except qemu.ScriptError as e:
@@ -54,27 +62,33 @@ class Device:
             self.close()
             raise
 
+    def _start(self) -> None:
+        try:
+            self._board = qemu.Board(self._name, self._files)
+            self._board.run(self._setup)
+        except qemu.BoardError as e:
+            self._failed = e
+            raise
+
     def close(self) -> None:
         if self._board is not None:
             self._board.close()
             self._board = None
 
 
-BOARDS = [(name, full) for name in qemu.MACHINES for full in (False, True)]
-
-
-@pytest.fixture(scope="module", params=BOARDS, ids=lambda b: f"{b[0]}-{'full' if b[1] else 'small'}")
+@pytest.fixture(scope="module", params=BOARDS, ids="-".join)
 def device(request: pytest.FixtureRequest, models: dict[str, bytes]) -> Iterator[Device]:
-    name, full = request.param
+    name, kind = request.param
+    engine, full = MODULES.get(kind, ("reference", True))
     built = module(name, full)
     reason = qemu.missing(name) or (None if built.exists() else f"no {built.name} for {name}: make natmod")
     if reason:
         pytest.skip(reason)
-    device = Device(name, full, models)
+    device = Device(name, engine, full, models)
     yield device
     device.close()
 
 
 @pytest.mark.parametrize("test", device_suite.TESTS)
 def test_api(device: Device, test: str) -> None:
-    device_suite.judge(test, "native", device.run(test))
+    device_suite.judge(test, device.engine, device.run(test))

@@ -56,18 +56,28 @@ class Device:
         self._flash = flash
         self._setup = SETUP.format(folder=folder, full=full)
         self._pico: Pico | None = None
+        self._failed: Exception | None = None  # to start: no other test tries it again
 
     def run(self, test: str) -> str:
         """What the test prints, or the traceback in which it ends."""
+        if self._failed:
+            raise self._failed
         try:
             if self._pico is None:
-                self._pico, self._link = boot(self._flash)
-                self._link.exec(self._setup)
+                self._start()
             return self._link.exec(f"common.run({test!r})", silence=PATIENCE).decode().replace("\r\n", "\n")
         except BoardError as e:
             return e.traceback
         except Exception:
             self.close()
+            raise
+
+    def _start(self) -> None:
+        try:
+            self._pico, self._link = boot(self._flash)
+            self._link.exec(self._setup, silence=PATIENCE)
+        except Exception as e:
+            self._failed = e
             raise
 
     def close(self) -> None:
@@ -78,7 +88,11 @@ class Device:
 
 def boot(flash: Path) -> tuple[Pico, Connection]:
     pico = Pico(flash=flash).start(PATIENCE)
-    return pico, Connection(pico.url, PATIENCE)
+    try:
+        return pico, Connection(pico.url, PATIENCE)
+    except BaseException:
+        pico.stop()
+        raise
 
 
 @pytest.fixture(scope="module")
