@@ -10,7 +10,7 @@ from pathlib import Path
 import device_models
 import device_suite
 import pytest
-from session import board_files, module
+from session import board_files, preset
 
 import qemu
 
@@ -80,7 +80,7 @@ class Device:
 def device(request: pytest.FixtureRequest, models: dict[str, bytes]) -> Iterator[Device]:
     name, kind = request.param
     engine, full = MODULES.get(kind, ("reference", True))
-    built = module(name, full)
+    built = preset(name, full)
     reason = qemu.missing(name) or (None if built.exists() else f"no {built.name} for {name}: make natmod")
     if reason:
         pytest.skip(reason)

@@ -14,12 +14,12 @@ import pytest
 
 import hognose
 from hognose_tools.board.connection import BoardError, Connection
-from hognose_tools.runners.pico import Pico, missing, module, place
+from hognose_tools.board.link import PRESETS, available, link
+from hognose_tools.runners.pico import Pico, missing, place
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no emulated Pico: {missing()}")
 
 PATIENCE = 120.0  # seconds for a board that another emulator keeps waiting
-MODULES = {"small": False, "full": True}
 
 SETUP = """
 import sys
@@ -105,9 +105,8 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     device_models.write_known(folder)
     models = [p for p in folder.rglob("*") if p.is_file()]
     files |= {f"models/{p.relative_to(folder)}": p.read_bytes() for p in models}
-    for name, full in MODULES.items():
-        if module(full).exists():
-            files[f"{name}/_hognose.mpy"] = module(full).read_bytes()
+    if available("armv6m"):
+        files |= {f"{preset}/_hognose.mpy": link("armv6m", preset).mpy for preset in PRESETS}
     packer = zlib.compressobj(wbits=12)  # a window of 4 KB
     packed = b""
     for name, content in files.items():
@@ -116,23 +115,23 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     image, address = place(packed)
     path = tmp_path_factory.mktemp("flash") / "flash.img"
     path.write_bytes(image)
-    pico, link = boot(path)
+    pico, board = boot(path)
     try:
         unpack = UNPACK.format(address=address, size=len(packed), count=len(files))
-        link.exec(unpack, silence=PATIENCE)
+        board.exec(unpack, silence=PATIENCE)
     finally:
         pico.stop()
     return path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=MODULES)
+@pytest.fixture(scope="module", params=PRESETS)
 def device(request: pytest.FixtureRequest, flash: bytes, tmp_path_factory: pytest.TempPathFactory):
     name = request.param
-    if not module(MODULES[name]).exists():
-        pytest.skip(f"no {module(MODULES[name]).name}: make natmod")
+    if not available("armv6m"):
+        pytest.skip("no native module: make natmod")
     path = tmp_path_factory.mktemp(name) / "flash.img"
     path.write_bytes(flash)
-    device = Device(path, name, MODULES[name])
+    device = Device(path, name, name == "full")
     yield device
     device.close()
 
