@@ -286,6 +286,14 @@ def test_nan():
     assert m.predict(range(10)) == [float(x) for x in range(10)]
 
 
+def test_endless_nest():
+    m = model("copy_int8")
+    endless = []
+    endless.append(endless)
+    raises(RuntimeError, "", m.predict, endless)
+    assert m.predict(range(10)) == [float(x) for x in range(10)]
+
+
 def test_engine_says_what_is_wrong():
     """The engine's own words, which `predict` mostly replaces by better ones: with numbers, and whole."""
     m = hognose.Model(content("copy_int8.hog"), engine=here.engine)
