@@ -154,7 +154,7 @@ def emit(
     bounds = clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0)
     if not isinstance(weights, np.ndarray):
         return _emit(low, op, kind, weights, np.zeros(sizes.out_c, np.int64), sizes, bounds | (given or {}))
-    int4 = w.int4 and -8 <= weights.min() <= weights.max() <= 7
+    int4 = kind == "b" and w.int4 and -8 <= weights.min() <= weights.max() <= 7
     one_pixel = sizes.pixels == 1 and sizes.contiguous and not sizes.depthwise
     # Two products then fit into 16 bits, and each sum is shifted right.
     fast = kind == "b" and weights.min() > -128
