@@ -79,8 +79,10 @@ def execute(
                 try:
                     link.exec(setup + code, consumer=heard, silence=None)
                 except BoardError as e:
-                    # The host's files and the library as source text take some 30 KB that an app need not have.
+                    # The host's files and the library as source text take RAM that an app need not have.
                     if "MemoryError" in str(e):
-                        raise UserError(f"{link.port}: {e}: more RAM than an app needs; try `--on unix`") from e
+                        raise UserError(
+                            f"{link.port}: {e}: more RAM than an app needs; try `--on unix`"
+                        ) from e
                     raise
             return {path: (folder / path).read_bytes() for path in files}
