@@ -39,7 +39,10 @@ demo: $(VENV)/.train $(BUILD)/.extension $(UNIX)
 	@$(PYTHON) examples/gesture/demo.py
 
 test: lint typings $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
-	@$(PYTHON) -m pytest tests
+	@$(PYTHON) -m pytest tests $(PARALLEL)
+
+# A module's tests stay together: they share builds and boards. More processes than 4 take too much RAM.
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .

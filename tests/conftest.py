@@ -42,6 +42,18 @@ def cases_run(request: pytest.FixtureRequest) -> Counter:
     return request.config.stash[_counts]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its counts over."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cases"] = list(session.config.stash[_counts].items())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    for key, count in getattr(node, "workeroutput", {}).get("cases", ()):
+        node.config.stash[_counts][tuple(key)] += count
+
+
 def pytest_terminal_summary(terminalreporter, exitstatus: int, config: pytest.Config) -> None:
     counts = config.stash[_counts]
     if not counts:

@@ -47,7 +47,7 @@ class Model:
     needed and free. ImportError: there is no such engine, or a `_hognose` that cannot be used.
     """
 
-    def __init__(self, source, engine=None, arena=None, stream=False, max_work=1 << 32):
+    def __init__(self, source, engine=None, arena=None, stream=False, max_work=1 << 33):
         self._meta = self._numbers = self._stream = None
         self.ram = self.work = 0
         if hasattr(source, "__fspath__"):

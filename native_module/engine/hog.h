@@ -68,7 +68,9 @@ const hog_io_t *hog_io(const hog_t *h, unsigned i);
 // Runs one operator and returns the next one.
 const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op);
 
-// Runs operator number i, or decides a jump, and returns the number of the next one: a run in steps that a caller can break off.
+// Runs operator number i, or decides a jump, and returns the number of the next one: a run in steps that a caller can break
+// off. Where all operators together have little to do, a step ends only with the run, or before a jump back.
+#define HOG_STEP_WORK (1u << 20)
 unsigned hog_step(const hog_t *h, void *arena, unsigned i);
 
 // Runs operators first … last - 1; false where a loop of the model took more than h->turns jumps back.

@@ -20,11 +20,22 @@ unsigned hog_step(const hog_t *h, void *arena, unsigned i) {
     for (unsigned n = i; n != 0; --n) {
         op += op->words;
     }
-    if (jumps(arena, op)) {
-        return ((const hog_jump_t *)(const void *)op)->target;
-    }
-    hog_run(h, arena, op);
-    return i + 1;
+    bool more = h->work <= HOG_STEP_WORK;
+    do {
+        if (jumps(arena, op)) {
+            unsigned target = ((const hog_jump_t *)(const void *)op)->target;
+            if (target <= i || !more) {
+                return target;
+            }
+            for (; i < target; ++i) {
+                op += op->words;
+            }
+        } else {
+            op = hog_run(h, arena, op);
+            ++i;
+        }
+    } while (more && i < h->ops);
+    return i;
 }
 
 bool hog_run_ops(const hog_t *h, void *arena, unsigned first, unsigned last) {

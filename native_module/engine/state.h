@@ -72,7 +72,7 @@ const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **
 // What to say where hog_invoke() returned false.
 const char *hog_endless(hog_call_t *call);
 
-// Runs operator `i`, and says in `next` which one follows.
+// Runs operator `i`, or some more as hog_step() does, and says in `next` which one follows.
 const char *hog_run_step(hog_call_t *call, long i, unsigned *next);
 
 // Runs operators first … last - 1.

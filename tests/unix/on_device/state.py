@@ -194,7 +194,8 @@ def test_interrupted():
         def step(self, state, arena, i):
             if i == m._count - 1:
                 raise Stopped
-            return engine.step(state, arena, i)
+            engine.run(state, arena, i, i + 1)
+            return i + 1
 
         def __getattr__(self, name):
             return getattr(engine, name)
