@@ -4,6 +4,7 @@
 
 import argparse
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where what goes wrong is told
         return code
     except UserError as e:
+        if "--json" in arguments:
+            print(json.dumps({"error": str(e)}))
         print(f"hognose: {e}", file=sys.stderr)
         return 2
     except MemoryError:
