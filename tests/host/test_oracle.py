@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hognose_tools.analysis import oracle_process
 from hognose_tools.analysis.oracle import Oracle, OracleDied, OracleError
+from hognose_tools.compiler.strip import strip
 from tflite_builder import Builder
 
 
@@ -47,6 +49,14 @@ def test_refusal_is_tflms_own_text() -> None:
     b.op("SOFTMAX", [x], y, beta=1.0)
     with pytest.raises(OracleError, match=r"softmax_common.*Node SOFTMAX \(number 0\)"):
         Oracle(b.build([x], [y]))
+
+
+def test_what_was_said_before_is_forgotten() -> None:
+    """More in all than the log may hold."""
+    oracle = Oracle(_two_adds((10,)))
+    used = {oracle.arena_used for _ in range(1600)}
+    assert len(used) == 1 and used.pop() > 0
+    test_refusal_is_tflms_own_text()
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense" * 9, _two_adds((1,))[:60]])
@@ -102,7 +112,7 @@ ONE = [np.ones((1,), np.float32)]
 
 
 def test_an_abort_is_an_error() -> None:
-    with pytest.raises(OracleDied, match="^TensorFlow Lite Micro stopped with SIGABRT on this file"):
+    with pytest.raises(OracleDied, match=r"^TensorFlow Lite Micro stopped with SIGABRT on this file"):
         Oracle(aborts())
     assert Oracle(_two_adds((1,))).run(ONE)[0] == 3
 
@@ -110,7 +120,7 @@ def test_an_abort_is_an_error() -> None:
 def test_a_signal_has_a_name() -> None:
     oracle = Oracle(endless())
     threading.Timer(0.3, os.kill, (oracle._process._child.pid, signal.SIGSEGV)).start()
-    with pytest.raises(OracleDied, match="stopped with SIGSEGV on this file$"):
+    with pytest.raises(OracleDied, match=r"stopped with SIGSEGV on this file$"):
         oracle.run(ONE)
 
 
@@ -140,7 +150,7 @@ def test_the_process_is_one_and_forgets_models() -> None:
     pid = oracle_process.current()._child.pid
 
     def pages() -> int:
-        return int(open(f"/proc/{pid}/statm").read().split()[0])
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[0])
 
     before = pages()
     for _ in range(20):
@@ -172,9 +182,37 @@ def test_it_ends_with_its_parent(how: signal.Signals) -> None:
     parent.send_signal(how)
     parent.wait(20)
     end = time.monotonic() + 20
-    while os.path.exists(f"/proc/{child}") and "State:\tZ" not in open(f"/proc/{child}/status").read():
+    while _state(child) not in ("", "Z"):
         assert time.monotonic() < end, f"process {child} is alive"
         time.sleep(0.05)
+
+
+def _state(process: int) -> str:
+    """One letter (Z: only its parent's interest is left), or nothing."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
+def uncalled() -> bytes:
+    """Two sums, of which no operator calls the second one: TFLM does not survive it."""
+    b = Builder()
+
+    def sum_of() -> list[list]:
+        x, y = b.tensor((1,), "int8", scale=0.05), b.tensor((), "int8", scale=0.05)
+        b.op("SUM", [x, b.const(np.int32([0]))], y, keep_dims=False)
+        return [[x], [y]]
+
+    b.end_subgraph(*sum_of())
+    return b.build(*sum_of())
+
+
+def test_a_subgraph_that_nobody_calls() -> None:
+    """Named as the cause; stripped, the model runs."""
+    with pytest.raises(OracleDied, match=r"SIGSEGV on this file: it has a subgraph that no operator calls"):
+        Oracle(uncalled())
+    assert Oracle(strip(uncalled())).run([np.array([7], np.int8)])[0] == 7
 
 
 def test_nothing_reaches_the_terminal(capfd) -> None:

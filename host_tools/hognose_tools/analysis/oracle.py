@@ -78,7 +78,21 @@ class Oracle:
         self._process = process = oracle_process.current()
         self._fresh = True  # no run has left a state that could be lost
         contents = self._contents
-        answer, _ = process.ask(
+        try:
+            answer, _ = self._opened(process, contents)
+        except OracleDied as e:
+            if not contents.uncalled:
+                raise
+            raise OracleDied(
+                f"{e}: it has a subgraph that no operator calls, which TFLM does not always survive"
+            ) from None
+        self._model = answer["model"]
+        weakref.finalize(self, process.drop, self._model).atexit = False
+        self.input_shapes = [tuple(shape) for _, shape in answer["ports"]]
+        self.input_dtypes = [np.dtype(kind) for kind, _ in answer["ports"]]
+
+    def _opened(self, process: oracle_process.Process, contents: _Contents):
+        return process.ask(
             "open",
             [np.frombuffer(self._tflite, np.uint8)],
             self._seconds,
@@ -86,10 +100,6 @@ class Oracle:
             variables=contents.variables,
             inputs=contents.inputs,
         )
-        self._model = answer["model"]
-        weakref.finalize(self, process.drop, self._model).atexit = False
-        self.input_shapes = [tuple(shape) for _, shape in answer["ports"]]
-        self.input_dtypes = [np.dtype(kind) for kind, _ in answer["ports"]]
 
     def _ask(self, do: str, arrays: Sequence[np.ndarray] = (), **message: object):
         if not self._process.alive:
@@ -131,12 +141,14 @@ class _Contents:
     outputs: int
     variables: int
     opens_again: bool  # for a reset
+    uncalled: bool  # a subgraph is there that no operator calls
 
 
 def _table_of_contents(tflite: bytes) -> _Contents:
     from tflite import BuiltinOperator, Model
 
     from ..compiler.reader import builtin_code
+    from ..compiler.strip import Source, called
 
     if len(tflite) < 8 or tflite[4:8] != b"TFL3":
         raise OracleError("not a .tflite file: it lacks the mark TFL3")
@@ -152,6 +164,7 @@ def _table_of_contents(tflite: bytes) -> _Contents:
             graphs[0].OutputsLength(),
             used.count(BuiltinOperator.VAR_HANDLE),
             BuiltinOperator.CALL_ONCE in codes or b"CIRCULAR_BUFFER" in tflite,
+            len(called(Source(tflite), [g._tab.Pos for g in graphs])) < len(graphs),
         )
     except Exception as e:  # a damaged flatbuffer fails in any of many ways
         raise OracleError(f"damaged .tflite file: {e}") from e

@@ -49,10 +49,15 @@ class Process:
     """One worker. Requests come one at a time, from any thread."""
 
     def __init__(self) -> None:
+        try:
+            import fcntl
+        except ImportError as e:
+            raise UserError("TFLM is needed for this, whose package is for Linux only") from e
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._dropped: list[int] = []
-        self._log = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (as long as the worker)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the worker)
+        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # behind what is left after each truncation
         # Isolated: our own sys.path decides what is imported, and no variable makes Python print a stack when
         # it dies. A session of its own: Ctrl-C is for the parent, who ends the worker then.
         self._child = subprocess.Popen(

@@ -7,14 +7,13 @@ answers each request with one frame. TFLM reads hostile files, so nothing that i
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import resource
 import select
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -137,11 +136,14 @@ class _Pipe:
     """Requests from stdin, answers to what was stdout: whatever else is printed goes to the log."""
 
     def __init__(self) -> None:
+        import fcntl  # which not every system has that imports this module
+
         self._requests: BinaryIO = os.fdopen(os.dup(0), "rb")
         self._answers: BinaryIO = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
         fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
         self._flags = fcntl.fcntl(0, fcntl.F_GETFL)
+        self._set_flags = partial(fcntl.fcntl, 0, fcntl.F_SETFL)
 
     def receive(self) -> tuple[Message, list[np.ndarray]] | None:
         """The next request; None when the parent is gone."""
@@ -157,13 +159,15 @@ class _Pipe:
 
     def watch(self, on: bool) -> None:
         """While TFLM works nothing arrives: SIGIO means that the parent is gone, and ends this process."""
-        fcntl.fcntl(0, fcntl.F_SETFL, self._flags | (os.O_ASYNC if on else 0))
+        self._set_flags(self._flags | (os.O_ASYNC if on else 0))
         if on and select.select([0], [], [], 0)[0]:
             os._exit(0)
 
 
 def main() -> None:
     """Answers requests until the parent closes the pipe."""
+    import resource
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_SIZE, _LOG_SIZE))
     pipe, log = _Pipe(), _Log()

@@ -10,6 +10,7 @@ from ..analysis.oracle import OracleError
 from ..analysis.verify import TOLERANCE, verify
 from ..compiler import any_batch, carry_tflite, compile_tflite, signature
 from ..compiler.disassemble import disassemble
+from ..compiler.strip import strip
 from ..data import samples
 from ..errors import UserError
 from . import arguments
@@ -33,6 +34,7 @@ def main(args: argparse.Namespace) -> int:
     arguments.check_sequence(args.sequence)
     arguments.check_timeout(args.timeout)
     tflite = signature.choose(files.read(args.model), args.signature)
+    judged = strip(tflite) if args.signature else tflite  # without the other subgraphs
     name = Path(args.model).stem
     compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
     if compiled and compiled.undefined:
@@ -48,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     where = f"{args.engine} engine on {args.on}"
     try:
         difference = verify(
-            tflite, compiled or hog, inputs, args.engine, args.on, args.sequence, args.timeout
+            judged, compiled or hog, inputs, args.engine, args.on, args.sequence, args.timeout
         )
     except OracleError as e:
         hint = any_batch(compiled.graph) if compiled else ""
