@@ -23,7 +23,7 @@ from .core import (
     nest,
     typecode,
 )
-from .shape import copy, fits
+from .shape import copy, fits, integers
 
 
 def batch_matmul(low: Lowered, op: Operator) -> None:
@@ -215,6 +215,7 @@ def resize_bilinear(low: Lowered, op: Operator) -> None:
     if kind not in "bf":
         raise Unsupported(f"{x.dtype} is not supported here: resize float32 or int8 values")
     image = window.images(low, x, y)
+    fits(integers(op, 1, "size") == list(y.shape[1:3]), x, y)
     fields = {
         **image,
         "half_pixel": int(bool(op.options.get("half_pixel_centers"))),

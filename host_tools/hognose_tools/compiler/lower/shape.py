@@ -140,7 +140,7 @@ def pack(low: Lowered, op: Operator) -> None:
     typecode(*inputs, y)
     axis = axis_of(op.options["axis"], len(y.shape))
     strides = contiguous(y.shape)
-    fits(len(inputs) == y.shape[axis], inputs[0], y)
+    fits(len(inputs) == y.shape[axis] == op.options["values_count"], inputs[0], y)
     for i, t in enumerate(inputs):
         fits(t.shape == _without(y.shape, axis), t, y)
         copy(low, op, t, y, t.shape, (0, contiguous(t.shape)), (i * strides[axis], _without(strides, axis)))
@@ -152,7 +152,7 @@ def unpack(low: Lowered, op: Operator) -> None:
     typecode(x, *op.outputs)
     axis = axis_of(op.options["axis"], len(x.shape))
     strides = contiguous(x.shape)
-    fits(len(op.outputs) == x.shape[axis], x, op.outputs[0])
+    fits(len(op.outputs) == x.shape[axis] == op.options["num"], x, op.outputs[0])
     for i, y in enumerate(op.outputs):
         fits(y.shape == _without(x.shape, axis), x, y)
         copy(low, op, x, y, y.shape, (i * strides[axis], _without(strides, axis)), (0, contiguous(y.shape)))
@@ -186,6 +186,8 @@ def slice_(low: Lowered, op: Operator) -> None:
     begin = integers(op, 1, "begin")
     fits(len(begin) == len(x.shape) == len(y.shape), x, y)
     fits(all(b >= 0 and b + n <= m for b, n, m in zip(begin, y.shape, x.shape, strict=True)), x, y)
+    sizes = [m - b if n == -1 else n for n, b, m in zip(integers(op, 2, "size"), begin, x.shape, strict=True)]
+    fits(tuple(sizes) == y.shape, x, y)
     strides = contiguous(x.shape)
     first = sum(b * s for b, s in zip(begin, strides, strict=True))
     copy(low, op, x, y, y.shape, (first, strides), (0, contiguous(y.shape)))
@@ -220,14 +222,30 @@ def _counted(low: Lowered, op: Operator, first: View | Const, n: int) -> View | 
 
 
 def _combined(
-    low: Lowered, op: Operator, name: str, operands: tuple[View | Const, View | Const], loop: Loop
+    low: Lowered,
+    op: Operator,
+    name: str,
+    operands: tuple[View | Const, View | Const],
+    loop: Loop,
+    kind: str = "i",
 ) -> View:
-    """int32 values, computed."""
-    values = low.new_buffer(4 * loop.n)
+    """Integers, computed."""
+    values = low.new_buffer(ITEMSIZE[kind] * loop.n)
     fields = {"in1": operands[0], "in2": operands[1], "out": values, "loops": 1}
-    fields |= {"function": function("COMBINE", name), "min": LIMITS["i"][0], "max": LIMITS["i"][1]}
-    low.emit("COMBINE", op, fields, [loop], kind="i")
+    fields |= {"function": function("COMBINE", name), "min": LIMITS[kind][0], "max": LIMITS[kind][1]}
+    low.emit("COMBINE", op, fields, [loop], kind=kind)
     return values
+
+
+def _words(low: Lowered, op: Operator, values: View | Const, most: list[int]) -> View:
+    """int64 values as int32, after those below 0 and above `most` have become these."""
+    for name, bounds in (("MINIMUM", most), ("MAXIMUM", [0] * len(most))):
+        bound = Const(np.array(bounds, "<i8").tobytes())
+        values = _combined(low, op, name, (values, bound), Loop(len(most), 1, 1), "q")
+    words = low.new_buffer(4 * len(most))
+    fields = {"in": values, "out": words, "run": 4, "loops": 1}
+    low.emit("MOVE", op, fields, [Loop(len(most), 8, 4)], kind="i")
+    return words
 
 
 def strided_slice(low: Lowered, op: Operator) -> None:
@@ -380,6 +398,7 @@ def space_to_batch(low: Lowered, op: Operator) -> None:
     block, pads = _batch_blocks(op, "paddings")
     fits(len(x.shape) == len(y.shape) > len(block), x, y)
     _batches_fit(y, x.shape[0] * prod(block))
+    _blocks_fit(x, y, block, pads)
     if any(pads):
         # TFLM never sets the value to pad with: it is the 0 of its fresh arena, not the zero point.
         fill(low, op, y, 0)
@@ -393,6 +412,7 @@ def batch_to_space(low: Lowered, op: Operator) -> None:
     block, crops = _batch_blocks(op, "crops")
     fits(len(x.shape) == len(y.shape) > len(block), x, y)
     _batches_fit(x, y.shape[0] * prod(block))
+    _blocks_fit(y, x, block, crops)
     _batch_copies(low, op, small=y, large=x, block=block, before=crops[::2])
 
 
@@ -402,6 +422,15 @@ def _batches_fit(t: Tensor, batches: int) -> None:
             f"{list(t.shape)} has not {batches} batches, and TFLM would mix them up: "
             "convert the model with a fixed batch size of 1"
         )
+
+
+def _blocks_fit(small: Tensor, large: Tensor, block: list[int], amounts: list[int]) -> None:
+    """`amounts`: elements of each blocked axis of `small` before and after it that `large` has, too."""
+    ends = zip(amounts[::2], amounts[1::2], strict=True)
+    sizes = [n + before + after for n, (before, after) in zip(small.shape[1:], ends, strict=False)]
+    whole = [n * size for n, size in zip(large.shape[1:], block, strict=False)]
+    rest = len(block) + 1
+    fits(sizes == whole and small.shape[rest:] == large.shape[rest:], small, large)
 
 
 def _batch_blocks(op: Operator, what: str) -> tuple[list[int], list[int]]:
@@ -487,6 +516,7 @@ def resize_nearest(low: Lowered, op: Operator) -> None:
     assert x is not None
     typecode(x, y)
     fits(len(x.shape) == len(y.shape) == 4 and (x.shape[0], x.shape[3]) == (y.shape[0], y.shape[3]), x, y)
+    fits(integers(op, 1, "size") == list(y.shape[1:3]), x, y)
     if max(y.shape) > MAX_SIZE:
         raise Unsupported(f"{max(y.shape)} rows, columns or channels are too many, {MAX_SIZE} is the limit")
     sources = [_nearest(op, x.shape[i], y.shape[i]) for i in (1, 2)]
@@ -695,11 +725,8 @@ def dynamic_update_slice(low: Lowered, op: Operator) -> None:
     fits(x.shape == y.shape and len(update.shape) == len(x.shape) == starts.size, x, y)
     fits(all(n <= m for n, m in zip(update.shape, x.shape, strict=True)), update, y)
     first = low.place(starts)
-    if starts.dtype == "int64":  # their lower words
-        first, words = low.new_buffer(4 * starts.size), first
-        low.emit(
-            "MOVE", op, {"in": words, "out": first, "run": 4, "loops": 1}, [Loop(starts.size, 8, 4)], kind="i"
-        )
+    if starts.dtype == "int64":
+        first = _words(low, op, first, [m - n for n, m in zip(update.shape, x.shape, strict=True)])
     elif starts.dtype != "int32":
         raise Unsupported(f"starts of type {starts.dtype} are not supported: use int32")
     strides = contiguous(x.shape)
