@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from .errors import UserError
+from .text import printable, shortened
 
 VERBS = {
     "train": "train a small network on recorded data",
@@ -43,9 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where what goes wrong is told
         return code
     except UserError as e:
+        message = shortened(printable(str(e)))
         if "--json" in arguments:
-            print(json.dumps({"error": str(e)}))
-        print(f"hognose: {e}", file=sys.stderr)
+            print(json.dumps({"error": message}))
+        print(f"hognose: {message}", file=sys.stderr)
         return 2
     except MemoryError:
         print("hognose: not enough memory on this computer: try fewer samples", file=sys.stderr)
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as e:  # what no verb expects: a full disk for temporary files or for the output
-        print(f"hognose: {e}", file=sys.stderr)
+        print(f"hognose: {shortened(printable(str(e)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("hognose: interrupted", file=sys.stderr)

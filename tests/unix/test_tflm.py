@@ -204,6 +204,23 @@ def _circle(b: Builder):
     return _branches(b, then=0)
 
 
+def _uncalled(b: Builder, pair: bool = False):
+    """A second sum, which no operator runs; or a branch around one. TFLM does not survive it."""
+
+    def sum_of() -> tuple[list, list]:
+        x, y = b.tensor((1,), "int8", scale=0.05), b.tensor((), "int8", scale=0.05)
+        b.op("SUM", [x, b.const(np.int32([0]))], y, keep_dims=False)
+        return [x], [y]
+
+    b.end_subgraph(*sum_of())
+    if pair:
+        condition, x = b.tensor((1,), "bool"), b.tensor((1,), "int8", scale=0.05)
+        y = b.tensor((), "int8", scale=0.05)
+        b.op("IF", [condition, x], y, then_subgraph_index=2, else_subgraph_index=2)
+        b.end_subgraph([condition, x], [y])
+    return sum_of()
+
+
 def _svdf(b: Builder, quantized: bool):
     """Two units of two filters each, which remember three inputs."""
     narrow, wide = ("int8", "int32") if quantized else ("float32", "float32")
@@ -383,6 +400,8 @@ MODELS = {
     "state": _state,
     "branches": _branches,
     "circle": _circle,
+    "uncalled": _uncalled,
+    "uncalled_pair": partial(_uncalled, pair=True),
 }
 
 

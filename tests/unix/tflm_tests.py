@@ -260,6 +260,10 @@ def test_subgraphs(folder):
         i.invoke([bytes([condition]), array("f", [-1, 2])], out)
         assert list(array("f", out)) == expected
     raises(ValueError, ["too deeply"], tflm.Interpreter, read(folder + "/circle.tflite"))
+    for name in ("uncalled", "uncalled_pair"):
+        raises(
+            ValueError, ["no operator runs", "pack"], tflm.Interpreter, read(folder + "/" + name + ".tflite")
+        )
 
 
 def test_wrong(folder):

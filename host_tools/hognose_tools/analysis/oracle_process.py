@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import UserError
+from ..text import printable, shortened
 from .oracle_worker import LENGTHS, Message, frame, unframe
 
 _BOOT = (
@@ -167,8 +168,7 @@ class Process:
 
 
 def _short(text: str) -> str:
-    text = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return text if len(text) <= _LINE else text[: _LINE - 1] + "…"
+    return shortened(printable(" ".join(text.split())), _LINE)
 
 
 _current: Process | None = None

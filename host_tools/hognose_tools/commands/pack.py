@@ -11,6 +11,7 @@ from .. import files
 from ..compiler import carry_tflite, compile_tflite, signature
 from ..compiler.disassemble import disassemble
 from ..errors import UserError
+from ..text import printable, some_of
 from . import arguments
 
 
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     )
     others = [] if args.signature else signature.names(source)
     if len(others) > 1:
-        print(f"this is its first subgraph; --signature takes {', '.join(others)}")
+        print(f"this is its first subgraph; --signature takes {printable(some_of(others, 9))}")
     for note in compiled.undefined:
         print(f"computed as in TensorFlow: {note}")
     return 0

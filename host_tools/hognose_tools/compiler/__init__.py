@@ -12,18 +12,19 @@ from typing import Any
 from hognose.model import _find_engine
 
 from ..errors import UserError
-from . import blocks, dead
+from . import blocks, dead, refusal
 from .fold import fold, shorten, tabulate
 from .fuse import fuse
 from .graph import Graph
-from .lower import LOWER, Lowered, lower
+from .lower import Lowered, lower
 from .passes import simplify
 from .planner import lower_bound, plan
 from .reader import read_tflite
+from .refusal import any_batch
 from .strip import strip
 from .writer import write_hog, write_tflm_hog
 
-__all__ = ["Compiled", "carry_tflite", "compile_graph", "compile_tflite"]
+__all__ = ["Compiled", "any_batch", "carry_tflite", "compile_graph", "compile_tflite"]
 
 
 @dataclass
@@ -65,6 +66,8 @@ def compile_graph(
 
     `whole`: every tensor is computed, with channels that nothing needs.
     """
+    if reason := refusal.whole(graph):
+        raise UserError(reason)
     simplify(graph)
     fold(graph)
     undefined = [] if whole else fuse(graph)
@@ -74,41 +77,13 @@ def compile_graph(
     removed = 0 if whole else dead.remove(graph)
     low = lower(graph)
     if low.problems:
-        unknown = any(op.kind not in LOWER for op in graph.operators)
-        hint = ". What is supported: `hognose ops`" if unknown else ""
-        problems = [f"{', '.join(places)}: {problem}" for problem, places in low.problems.items()]
-        shapes = any(word in problem for problem in problems for word in _SIGNS_OF_SHAPES)
-        first = any_batch(graph) if shapes else ""
-        raise UserError(first + "; ".join(problems) + hint + _any_size(graph))
+        raise UserError(refusal.text(graph, low.problems))
     blocks.fit(low)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
     _check(hog)
     return Compiled(hog, graph, low, arena_size, bound, removed, undefined)
-
-
-# What problems say where the model computes shapes, and they are not known.
-_SIGNS_OF_SHAPES = ("damaged model", "no usable scale", "REDUCE_PROD")
-
-
-def any_batch(graph: Graph) -> str:
-    """A hint where a model that fails leaves shapes to be computed from the size of the batch."""
-    if not any(t.any_batch for t in graph.inputs) or not any(t.any_batch for t in graph.outputs):
-        return ""
-    return (
-        "the model was converted for any batch size, which may be the cause: convert it for 1, as in "
-        "keras.Input(batch_size=1); now: "
-    )
-
-
-def _any_size(graph: Graph) -> str:
-    """A hint where the sizes in the file are only those of an example."""
-    inputs = [t for t in graph.inputs if t.any_size]
-    if not inputs:
-        return ""
-    size = list(inputs[0].shape)
-    return f". The input {inputs[0].label} may have any size, here {size}: convert the model for one"
 
 
 def _check(hog: bytes) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..text import printable, shortened
 
-def printable(name: str) -> str:
+
+def label(name: str) -> str:
     """A tensor's name for messages. (A converter that fuses layers joins their names with ";".)"""
-    return "".join(c if c.isprintable() else "?" for c in name.split(";")[0][:80])
+    return shortened(printable(name.split(";")[0]), 80)
 
 
 @dataclass(eq=False)
@@ -44,7 +46,7 @@ class Tensor:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return printable(self.name)
+        return label(self.name)
 
     @property
     def scale(self) -> np.float32:

@@ -16,7 +16,7 @@ import tflite
 
 from ..errors import UserError
 from . import decode, wellformed
-from .graph import Graph, Operator, Tensor, printable
+from .graph import Graph, Operator, Tensor, label
 
 DTYPES = {
     tflite.TensorType.FLOAT32: "float32",
@@ -189,7 +189,7 @@ def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -
         return None
     if t.Sparsity() is not None:
         raise UserError(
-            f"tensor {index} ({printable(file.text(t.Name()))}) is stored sparse, which neither TFLM nor "
+            f"tensor {index} ({label(file.text(t.Name()))}) is stored sparse, which neither TFLM nor "
             "hognose has: convert the model without sparsity"
         )
     if dtype == "int4":  # two to a byte, the low nibble first
@@ -214,7 +214,7 @@ def _operator(file: _File, o: Any, index: int, tensors: list[Tensor]) -> Operato
     if kind == "CUSTOM":
         _check_end(code._tab, 6)
         name = file.text(code.CustomCode())
-        kind = name if name in CUSTOM else "custom " + (name or "?")
+        kind = name if name in CUSTOM else "custom " + (label(name) or "?")
         options["custom"] = file.array(o.CustomOptionsAsNumpy()).tobytes()
     inputs = [None if i == -1 else _at(tensors, i) for i in file.ints(o.InputsAsNumpy())]
     outputs = [_at(tensors, i) for i in file.ints(o.OutputsAsNumpy())]

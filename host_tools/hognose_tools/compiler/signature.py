@@ -5,6 +5,7 @@
 import struct
 
 from ..errors import UserError
+from ..text import some_of
 from .reader import DAMAGE, reading
 from .strip import CALLS, Source
 
@@ -28,7 +29,7 @@ def choose(tflite: bytes, name: str | None) -> bytes:
     with reading(tflite):
         signatures = dict(_signatures(Source(bytes(tflite))))
         if name not in signatures:
-            found = f"it has {', '.join(signatures)}" if signatures else "it has none"
+            found = f"it has {some_of(list(signatures), 9)}" if signatures else "it has none"
             raise UserError(f"the model has no signature {name}: {found}")
         if signatures[name]:
             _exchange(data, signatures[name])

@@ -31,7 +31,7 @@ from . import (
 )
 from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, typecode
 
-__all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
+__all__ = ["ASK_TYPE", "LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
 MAX_PORTS = 64  # inputs, and as many outputs, that an engine takes
 # What is raised where an option, an input or a shape is not there that every real model has.

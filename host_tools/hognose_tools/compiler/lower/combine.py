@@ -146,7 +146,7 @@ def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
     """The one type of `tensors`, whose bytes are not computed with."""
     kind = typecode(*tensors)
     if kind not in kinds:
-        raise Unsupported(f"{op.kind} of {tensors[0].dtype} is not supported: {ASK_TYPE}")
+        raise Unsupported(f"{tensors[0].dtype} is not supported here: {ASK_TYPE}")
     return kind
 
 
