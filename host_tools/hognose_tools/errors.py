@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""The one exception for mistakes that a user can mend."""
+"""The exception for mistakes that the user can fix."""
 
 
 class UserError(Exception):
-    """Bad usage or bad input: one line that says what is wrong and what to do (exit code 2)."""
+    """Bad usage or bad input. Its text is one line that says what is wrong and what to do (exit code 2)."""

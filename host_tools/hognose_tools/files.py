@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Part of hognose: neural networks in MicroPython.
-"""Files that are read with a clear error and written whole or not at all."""
+"""Reads files with clear errors, and writes them whole or not at all."""
 
 import io
 import os
@@ -23,7 +23,7 @@ def read(path: str | Path) -> bytes:
 
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; UserError where it is none."""
+    """The arrays of an .npz file; UserError where it is not one."""
     try:
         with np.load(io.BytesIO(read(path)), allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
@@ -32,7 +32,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def check(path: str | Path) -> None:
-    """UserError where nothing can be written to `path`: asked before long work."""
+    """UserError where `path` cannot be written. Called before long work."""
     real = Path(os.path.realpath(path))
     if real.is_dir():
         raise UserError(f"cannot write {path}: it is a folder")
@@ -41,9 +41,9 @@ def check(path: str | Path) -> None:
 
 
 def write(path: str | Path, data: bytes) -> None:
-    """Write through a temporary file beside it and a rename: an old file stays until the new is whole.
+    """Writes to a temporary file and renames it, so that an old file stays until the new one is complete.
 
-    A link stays one. What is no file (/dev/null, a pipe) is written to as it is.
+    Symbolic links are followed. What is not a regular file (/dev/null, a pipe) is written to directly.
     """
     given, path = path, Path(os.path.realpath(path))
     temporary = None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Text for a terminal, and of a length that people read."""
 
-LONGEST = 590  # characters of an error
+LIMIT = 599  # characters of an error
 
 
 def printable(text: str) -> str:
@@ -9,13 +9,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def shortened(text: str, longest: int = LONGEST) -> str:
-    """No longer than that."""
-    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+def clipped(text: str, limit: int = LIMIT) -> str:
+    """At most `limit` characters: names and shapes come from the file and may be of any length."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def some_of(names: list[str], most: int = 3) -> str:
-    """`a, b, c`, or the first ones `and 7 more`."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+def listed(names: list[str], most: int = 3) -> str:
+    """The first ones, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

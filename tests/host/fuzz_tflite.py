@@ -193,7 +193,7 @@ def fuzz_verify(seconds: int, runs: int, seed: int) -> bool:
 
 
 def in_micropython(files: list[bytes], folder: Path, progress: Callable[[int, str], None]) -> None:
-    """Each file in the unix port. `progress`: called with its number, and `refused`, `ran`, `endless` or more."""
+    """Each file in the unix port. `progress`: told its number, and `refused`, `ran`, `endless` or more."""
     batch, first = folder / "batch", 0
     batch.write_bytes(b"".join(struct.pack("<I", len(f)) + f for f in files))
     environment = {**os.environ, "MICROPYPATH": str(fuzz.ROOT / "device_lib")}

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Quantization: what comes out is wholly int8, and what cannot be quantized is named."""
 
 from pathlib import Path

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import UserError
-from ..text import printable, shortened
+from ..text import clipped, printable
 from .oracle_worker import LENGTHS, Message, frame, unframe
 
 _BOOT = (
@@ -168,7 +168,7 @@ class Process:
 
 
 def _short(text: str) -> str:
-    return shortened(printable(" ".join(text.split())), _LINE)
+    return clipped(printable(" ".join(text.split())), _LINE)
 
 
 _current: Process | None = None

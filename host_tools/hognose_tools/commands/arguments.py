@@ -20,7 +20,7 @@ def add_sequence(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="a model that keeps state forgets it after every N samples (default: all are one sequence)",
+        help="reset a model that keeps state after every N samples (default: never)",
     )
 
 
@@ -46,12 +46,14 @@ def check_sequence(sequence: int) -> None:
 
 def add_signature(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--signature", metavar="NAME", help="of a file with several (default: its first subgraph, as TFLM)"
+        "--signature",
+        metavar="NAME",
+        help="which signature of a file with several (default: the first subgraph, as in TFLM)",
     )
 
 
 def add_windows(parser: argparse.ArgumentParser) -> None:
-    """How recordings are cut."""
+    """How recordings are cut into windows."""
     parser.add_argument(
         "--window",
         type=int,
@@ -62,5 +64,5 @@ def add_windows(parser: argparse.ArgumentParser) -> None:
         "--hop",
         type=int,
         metavar="SAMPLES",
-        help="from one window's start to the next's (default: half a window)",
+        help="samples from the start of one window to the start of the next (default: half a window)",
     )

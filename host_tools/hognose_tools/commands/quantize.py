@@ -15,11 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--representative",
         metavar="DATA",
-        help="typical inputs, best the training data: what `hognose train` takes, or an .npz with one array "
-        'x or, for several inputs, "0", "1", …',
+        help="typical inputs, ideally the training data: what `hognose train` takes, or an .npz with an "
+        'array x or, for several inputs, "0", "1", …',
     )
     parser.add_argument(
-        "--type", choices=TYPES, default="int8", help="of weights and activations (default: int8)"
+        "--type", choices=TYPES, default="int8", help="type of weights and activations (default: int8)"
     )
     arguments.add_windows(parser)
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""A file with several models in it: the one that is asked for becomes the first, which TFLM runs."""
+"""A file with several models: makes the chosen one the first, which is what TFLM runs."""
 
 import struct
 
 from ..errors import UserError
-from ..text import some_of
+from ..text import clipped, listed
 from .reader import DAMAGE, reading
 from .strip import CALLS, Source
 
@@ -22,15 +21,15 @@ def names(tflite: bytes) -> list[str]:
 
 
 def choose(tflite: bytes, name: str | None) -> bytes:
-    """The same file with the signature `name` as its first subgraph; None: as it is. UserError: no such."""
+    """The file with the signature `name` as its first subgraph, or as it is for None. UserError: no such."""
     if name is None:
         return tflite
     data = bytearray(tflite)
     with reading(tflite):
         signatures = dict(_signatures(Source(bytes(tflite))))
         if name not in signatures:
-            found = f"it has {some_of(list(signatures), 9)}" if signatures else "it has none"
-            raise UserError(f"the model has no signature {name}: {found}")
+            found = f"it has {listed(list(signatures), 9)}" if signatures else "it has none"
+            raise UserError(clipped(f"the model has no signature {name}: {found}"))
         if signatures[name]:
             _exchange(data, signatures[name])
     return bytes(data)
@@ -45,7 +44,7 @@ def _signatures(source: Source) -> list[tuple[str, int]]:
 
 
 def _exchange(data: bytearray, chosen: int) -> None:
-    """Subgraph 0 and subgraph `chosen` change places, and numbers in those that call them."""
+    """Exchanges subgraphs 0 and `chosen`, and their numbers in the operators that call them."""
     source = Source(bytes(data))
     root = source.target(0)
     graphs, entries = source.children(root, _SUBGRAPHS), source.child(root, _SUBGRAPHS)
@@ -61,7 +60,7 @@ def _exchange(data: bytearray, chosen: int) -> None:
 
 
 def _calls(source: Source, graphs: list[int]) -> set[int]:
-    """Where the numbers of subgraphs lie that operators call; an absent one is 0, which none calls."""
+    """Positions of the subgraph numbers in operators; an absent number is 0, which nothing calls."""
     found = set()
     for graph in set(graphs):
         for operator in set(source.children(graph, _OPERATORS)):

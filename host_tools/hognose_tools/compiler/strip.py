@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""A `.tflite` without what TFLM does not read: names, min/max, signatures, metadata, whatever is there twice.
+"""Strips a `.tflite` of what TFLM does not read: names, min/max, signatures, metadata, duplicates.
 
 Subgraphs that no operator calls go, too: TFLM prepares them, and crashes on some of their operators.
 Weights that are stored as float16, which TFLM does not know, become float32.
 
 The flatbuffer becomes a tree of objects and is written anew. Equal objects are written once: shapes, zero
-points, options, weights. An object's offsets point forward, so those with the longest way down come first.
+points, options, weights. An object's offsets point forward, so the objects with the deepest trees come first.
 """
 
 import struct
@@ -30,10 +29,10 @@ _OPTIONS = {
     71: "144111", 74: "11", 75: "4", 77: "1", 79: "4", 92: "44", 93: "44", 94: "4", 101: "111", 102: "11",
     103: "4", 111: "ss",
 }  # fmt: skip
-# The input that is the bias: its scales are those of the other two, and TFLM looks at the first one only.
-_BIAS = {3: 2, 4: 2, 9: 2, 67: 3}
 # BuiltinOptions whose first fields are numbers of subgraphs, and how many: IF, WHILE, CALL_ONCE.
 CALLS = {92: 2, 93: 2, 103: 1}
+# Index of the bias: its scales follow from those of the other two, and TFLM reads only the first one.
+_BIAS = {3: 2, 4: 2, 9: 2, 67: 3}
 _CUSTOM = 32
 _DEQUANTIZE = 6
 _FLOAT32, _FLOAT16 = 0, 1  # TensorType
@@ -107,7 +106,7 @@ def _text(content: bytes) -> Vector:
 
 
 def called(source: Source, graphs: list[int]) -> set[int]:
-    """The numbers of the first subgraph and of all that it has run. `graphs`: where they are."""
+    """The numbers of the first subgraph and of all that run with it. `graphs`: where they are."""
     found: set[int] = set()
     wanted = [0] if graphs else []
     while wanted:
@@ -268,7 +267,7 @@ class _Model:
 
 
 def _builtin(code: Table) -> int:
-    """BuiltinOperator; small ones may be only in the field that was there first."""
+    """BuiltinOperator; small numbers may be only in the older field."""
     old, new = code.get(0, b"\0"), code.get(3, b"\0\0\0\0")
     return max(struct.unpack("<b", old)[0], struct.unpack("<i", new)[0])
 
@@ -373,5 +372,5 @@ def _write_table(
 
 
 def _pad(out: bytearray, alignment: int, before: int = 0) -> None:
-    """So that what follows after `before` more bytes is aligned."""
+    """Pads so that what follows after `before` more bytes is aligned."""
     out += bytes(-(len(out) + before) % alignment)
