@@ -20,6 +20,7 @@ from .reader import read_tflite
 from .simplify import simplify
 from .strip import strip
 from .tabulate import shorten, tabulate
+from .unsigned import make_signed
 from .writer import write_hog, write_tflm_hog
 
 __all__ = ["Compiled", "any_batch", "carry_tflite", "compile_graph", "compile_tflite"]
@@ -65,6 +66,8 @@ def compile_graph(
     `whole`: every tensor is computed, also those that no output depends on.
     """
     check_whole(graph)
+    for g in graph.subgraphs or [graph]:
+        make_signed(g)
     simplify(graph)
     fold(graph)
     undefined = [] if whole else fuse(graph)

@@ -40,6 +40,7 @@ KINDS = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, 
 OPTIONS = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int)}
 CUSTOM = {"CIRCULAR_BUFFER", "TFLite_Detection_PostProcess"}  # custom operators that are known
 NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8", "float64"}
+NUMPY |= {"uint16", "uint32", "uint64"}
 
 # A 32-bit offset reaches no further; more is a damaged or hostile file.
 MAX_ELEMENTS = 2**31 - 1

@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,10 @@ def select(low: Lowered, op: Operator) -> None:
     condition, x, other = op.inputs[:3]
     y = op.outputs[0]
     assert condition is not None and x is not None and other is not None
+    if op.kind == "SELECT" and len(condition.shape) == 1 < len(y.shape):  # it chooses rows
+        shape = (condition.size,) + (1,) * (len(y.shape) - 1)
+        place, condition = low.place(condition), replace(condition, index=low.new_index(), shape=shape)
+        low.places[condition.index] = place
     kind = typecode(x, other, y)
     shapes = [t.shape for t in (condition, x, other)]
     if condition.dtype != "bool" or np.broadcast_shapes(*shapes) != y.shape:

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Operator, Tensor
-from ..records import ITEMSIZE, Loop
+from ..records import ITEMSIZE, MAX_LOOPS, Loop
 from .steps import Const, Lowered, View
 from .tensors import (
     Unsupported,
@@ -32,6 +32,14 @@ MAX_COPIES = 64  # that one operator may become
 def reshape(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
     typecode(x, y)
+    low.alias(x, y)
+
+
+def bitcast(low: Lowered, op: Operator) -> None:
+    """The same bytes under another type."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    fits(x.size * ITEMSIZE[typecode(x)] == y.size * ITEMSIZE[typecode(y)], x, y)
     low.alias(x, y)
 
 
@@ -234,6 +242,33 @@ def broadcast_to(low: Lowered, op: Operator) -> None:
     copy(low, op, x, y, y.shape, (0, broadcast_strides(x.shape, y.shape)), (0, contiguous(y.shape)))
 
 
+def tile(low: Lowered, op: Operator) -> None:
+    """Each axis becomes two: the repetitions, which read the same bytes again, and the input's own."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    typecode(x, y)
+    same_numbers(x, y)
+    multiples = integers(op, 1, "multiples")
+    fits(len(multiples) == len(x.shape) and all(m >= 0 for m in multiples), x, y)
+    fits(tuple(m * n for m, n in zip(multiples, x.shape, strict=True)) == y.shape, x, y)
+    _tile(low, op, x, y, multiples)
+
+
+def _tile(low: Lowered, op: Operator, x: Tensor, y: Tensor, multiples: list[int]) -> None:
+    sizes: list[int] = []
+    a: list[int] = []
+    b: list[int] = []
+    for m, n, s, t in zip(multiples, x.shape, contiguous(x.shape), contiguous(y.shape), strict=True):
+        sizes, a, b = [*sizes, m, n], [*a, 0, s], [*b, n * t, t]
+    if len(nest(sizes, a, b)) <= MAX_LOOPS:
+        return copy(low, op, x, y, sizes, (0, a), (0, b))
+    last = max(i for i, m in enumerate(multiples) if m > 1)  # in two steps: this axis, then the others
+    shape = tuple(n * m if i == last else n for i, (n, m) in enumerate(zip(x.shape, multiples, strict=True)))
+    part = replace(y, index=low.new_index(), shape=shape)
+    _tile(low, op, x, part, [m if i == last else 1 for i, m in enumerate(multiples)])
+    return _tile(low, op, part, y, [1 if i == last else m for i, m in enumerate(multiples)])
+
+
 # --- making -------------------------------------------------------------------------------------
 
 
@@ -255,6 +290,14 @@ def shape_of(low: Lowered, op: Operator) -> None:
         raise Unsupported(f"a shape of type {y.dtype} makes no sense: damaged model")
     fits(y.size == len(x.shape), x, y)
     low.places[y.index] = Const(np.array(x.shape, y.dtype).tobytes())
+
+
+def rank_of(low: Lowered, op: Operator) -> None:
+    """RANK, which is known at pack time."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    fits(y.size == 1 and y.dtype == "int32", x, y)
+    low.places[y.index] = Const(np.array([len(x.shape)], "<i4").tobytes())
 
 
 def zeros_like(low: Lowered, op: Operator) -> None:

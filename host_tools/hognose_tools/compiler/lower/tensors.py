@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graph import Operator, Tensor
 from ..records import TYPECODE, Loop
+from ..unsigned import UNSIGNED
 
 ACTIVATIONS = {0: None, 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _BOUNDS = {"RELU": (0.0, None), "RELU_N1_TO_1": (-1.0, 1.0), "RELU6": (0.0, 6.0)}
@@ -71,7 +72,7 @@ def constant(op: Operator, i: int, what: str) -> np.ndarray:
         if what in ("weights", "bias"):
             remedy = "multiply with BATCH_MATMUL, or add with ADD, what the model computes"
         raise Unsupported(f"its {what} must be a constant: {remedy}")
-    if t.dtype not in TYPECODE:
+    if t.dtype not in TYPECODE and t.dtype not in UNSIGNED:
         raise Unsupported(f"its {what}, of {t.dtype}, cannot be read: damaged model")
     return t.data
 
