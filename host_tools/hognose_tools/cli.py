@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The command line: a table of verbs, modules of commands/ with `add_arguments(parser)` and `main(args)`."""
 
 import argparse

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Reads files with clear errors, and writes them whole or not at all."""
 
 import io

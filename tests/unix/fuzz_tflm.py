@@ -33,7 +33,8 @@ def inputs(tensors, turn):
     for t in tensors:
         raw = bytearray([(i * 37 + turn * 91 + 11) & 255 for i in range(t.nbytes)])
         if t.typecode == "f":
-            raw[3::4] = b"\x3f" * len(raw[3::4])
+            for k in range(3, t.nbytes, 4):
+                raw[k] = 0x3F
         made.append(raw)
     return made
 
@@ -50,7 +51,7 @@ def attempt(content):
             i.invoke(inputs(i.inputs, turn), outputs)
             i.profile()
             i.reset()
-        except ValueError:
+        except (ValueError, RuntimeError):
             pass  # TFLM's own word
     repr(i), i.signatures, [(t.name, t.dtype, t.shape, t.scale, t.zero_point) for t in i.inputs + i.outputs]
     i.deinit()
@@ -58,7 +59,7 @@ def attempt(content):
         m = Model(content)
         m.summary(), repr(m), m.labels
         m.predict([[0] * t.size for t in m._inputs] if len(m._inputs) > 1 else [0] * m._inputs[0].size)
-    except (ValueError, MemoryError):
+    except (ValueError, RuntimeError, MemoryError):
         pass
     return "ran"
 

@@ -10,6 +10,7 @@ from ..compiler import Compiled, compile_graph
 from ..compiler.floating import dequantized, is_quantized, to_float
 from ..compiler.graph import Graph, Tensor
 from ..compiler.reader import read_tflite
+from ..compiler.records import TYPECODE
 from ..data import samples
 from ..errors import UserError
 from . import layers
@@ -57,7 +58,7 @@ def _values(
     """Of all tensors that exist when the model runs, inputs included."""
     values = {t.index: a for t, a in zip(graph.inputs, inputs, strict=True)}
     if compiled is None:
-        tensors = [t for op in graph.operators for t in op.outputs]
+        tensors = [t for op in graph.operators for t in op.outputs if t.dtype in TYPECODE and t.size]
         return values | layers.with_tflm(tflite, tensors, inputs, on)
     values |= layers.on_engine(compiled, inputs, engine, on)
     return values | layers.views(compiled, values)

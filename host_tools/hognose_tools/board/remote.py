@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Runs code on a board whose files are on the host: nothing is written to its flash.
 
 mpremote mounts a folder of the host, and the board imports library and native module from there.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose run`: runs a `.hog` on the samples in an .npz, on any runner."""
 
 import argparse

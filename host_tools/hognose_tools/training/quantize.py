@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A Keras model into a quantized `.tflite`.
 
 The work is done by `python -m hognose_tools.training.quantize FOLDER TYPE` in a process of its own, because

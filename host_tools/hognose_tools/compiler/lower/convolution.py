@@ -151,7 +151,7 @@ def emit(
     bounds = clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0)
     if not isinstance(weights, np.ndarray):
         return _emit(low, op, kind, weights, np.zeros(sizes.out_c, np.int64), sizes, bounds | (given or {}))
-    int4 = w.int4 and -8 <= weights.min() <= weights.max() <= 7
+    int4 = kind == "b" and w.int4 and -8 <= weights.min() <= weights.max() <= 7
     one_pixel = sizes.pixels == 1 and sizes.contiguous and not sizes.depthwise
     # Two products then fit into 16 bits, and each sum is shifted right.
     fast = kind == "b" and weights.min() > -128
@@ -161,7 +161,7 @@ def emit(
         int4 = False  # DENSE has a layout of its own for such weights
         weights = dense.eights(low, x, weights)
         sizes = replace(sizes, rows=POINT, columns=POINT, in_c=weights.shape[3])
-    if one_pixel and (int4 or kind == "b") and sizes.out_c > (part := dense.part(weights, int4)):
+    if one_pixel and kind == "b" and sizes.out_c > (part := dense.part(weights, int4)):
         for first in range(0, sizes.out_c, part):
             some = slice(first, min(first + part, sizes.out_c))
             piece = replace(sizes, out_c=some.stop - some.start)

@@ -239,6 +239,8 @@ def broadcast_to(low: Lowered, op: Operator) -> None:
     typecode(x, y)
     full = (1,) * (len(y.shape) - len(x.shape)) + x.shape
     fits(len(full) == len(y.shape) and all(n in (1, m) for n, m in zip(full, y.shape, strict=True)), x, y)
+    said = op.inputs[1] if len(op.inputs) > 1 else None
+    fits(said is None or said.data is None or integers(op, 1, "shape") == list(y.shape), x, y)
     copy(low, op, x, y, y.shape, (0, broadcast_strides(x.shape, y.shape)), (0, contiguous(y.shape)))
 
 
@@ -277,8 +279,7 @@ def fill_with(low: Lowered, op: Operator) -> None:
     x, y = op.inputs[1], op.outputs[0]
     assert x is not None
     typecode(x, y)
-    constant(op, 0, "shape")
-    fits(x.size == 1, x, y)
+    fits(x.size == 1 and integers(op, 0, "shape") == list(y.shape), x, y)
     copy(low, op, x, y, (y.size,), (0, (0,)), (0, (1,)))
 
 
@@ -301,6 +302,5 @@ def rank_of(low: Lowered, op: Operator) -> None:
 
 
 def zeros_like(low: Lowered, op: Operator) -> None:
-    y = op.outputs[0]
-    typecode(y)
-    fill(low, op, y, 0)
+    typecode(same_size(op)[1])
+    fill(low, op, op.outputs[0], 0)
