@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hognose as hognose_library
 from engines import check
 from hognose_tools import text
 from hognose_tools.compiler import compile_tflite
@@ -190,6 +191,15 @@ def test_names_in_what_is_printed(evil: Path) -> None:
             assert f"input 0: {SHOWN} int8" in result.stdout
     facts = json.loads(hognose("inspect", evil / "m.hog", "--json").stdout)
     assert facts["inputs"][0]["name"] == EVIL and facts["meta"]["k"] == EVIL
+
+
+def test_names_on_the_board(evil: Path) -> None:
+    hog = compile_tflite((evil / "m.tflite").read_bytes(), name=EVIL, labels=[EVIL, "b", "c", "größe"]).hog
+    model = hognose_library.Model(hog)
+    text, line = model.summary(), repr(model)
+    parts = [part.replace("\u202e", "") for part in (line, *text.split("\n"))]
+    assert all(part.isprintable() for part in parts)
+    assert "<b>?[31mred??2J?" in line and "größe" in line and text.count("<b>?[31mred??2J?") == 4
 
 
 def test_names_in_errors(evil: Path) -> None:

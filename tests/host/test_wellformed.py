@@ -190,6 +190,20 @@ def test_sizes(right: tuple, wrong: tuple) -> None:
     refused(_moved(*wrong), "does not become")
 
 
+def test_shapes_that_only_have_the_right_number_of_elements() -> None:
+    b = Builder()
+    x, y = b.tensor((1, 3)), b.tensor(())
+    b.op("FULLY_CONNECTED", [x, b.const(np.ones((1, 3), np.float32)), None], y)
+    refused(b.build([x], [y]), r"\[1, 3\], \[1, 3\], \[\] of input, weights, output do not fit together")
+    refused(_moved("ZEROS_LIKE", ((6, 3), (6, 6))), "differ in size")
+    for kind, first, shape in (("FILL", [2, 3], (3, 2)), ("BROADCAST_TO", [2, 3], (3, 3))):
+        b = Builder()
+        x, y = b.tensor((1,) if kind == "BROADCAST_TO" else ()), b.tensor(shape)
+        said = b.const(np.array(first, np.int32))
+        b.op(kind, [x, said] if kind == "BROADCAST_TO" else [said, x], y)
+        refused(b.build([x], [y]), "does not become")
+
+
 def test_counts() -> None:
     """TFLM packs as many as the options say."""
     compile_tflite(_moved("PACK", ((4,), (1, 4)), axis=0, values_count=1))

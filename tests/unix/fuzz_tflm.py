@@ -58,7 +58,8 @@ def attempt(content):
     try:
         m = Model(content)
         m.summary(), repr(m), m.labels
-        m.predict([[0] * t.size for t in m._inputs] if len(m._inputs) > 1 else [0] * m._inputs[0].size)
+        window = [[0] * t.size for t in m._inputs]
+        m.predict(window[0] if len(window) == 1 else window)
     except (ValueError, RuntimeError, MemoryError):
         pass
     return "ran"
