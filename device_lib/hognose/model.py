@@ -305,7 +305,7 @@ class Model:
         engine, outputs = self._engine, self._outputs
         if out is None:
             floats = self._all_floats()
-            return floats if len(outputs) > 1 else floats[0]
+            return floats[0] if len(floats) == 1 else floats  # TFLM runs models without any
         if len(outputs) == 1:
             engine.read(self._state, self._arena, 0, out)
             return out

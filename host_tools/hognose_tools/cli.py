@@ -2,6 +2,7 @@
 """The command line: a table of verbs, modules of commands/ with `add_arguments(parser)` and `main(args)`."""
 
 import argparse
+import contextlib
 import importlib
 import json
 import sys
@@ -44,23 +45,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where errors are reported
         return code
     except UserError as e:
-        message = clipped(printable(str(e)), LIMIT - len("hognose: "))
-        if "--json" in arguments:
-            print(json.dumps({"error": message}))
-        print(f"hognose: {message}", file=sys.stderr)
-        return 2
+        return _fail(str(e), arguments)
     except MemoryError:
-        print("hognose: not enough memory on this computer: try fewer samples", file=sys.stderr)
-        return 2
+        return _fail("not enough memory on this computer: try fewer samples", arguments)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
         return 0
     except OSError as e:  # e.g. a full disk
-        print(f"hognose: {clipped(printable(str(e)))}", file=sys.stderr)
-        return 2
+        return _fail(str(e), arguments)
     except KeyboardInterrupt:
         print("hognose: interrupted", file=sys.stderr)
         return 130
+
+
+def _fail(error: str, arguments: list[str]) -> int:
+    """One line, for programs too."""
+    message = clipped(printable(error), LIMIT - len("hognose: "))
+    if "--json" in arguments:
+        with contextlib.suppress(OSError):  # a full disk, which may be the error
+            print(json.dumps({"error": message}), flush=True)
+    print(f"hognose: {message}", file=sys.stderr)
+    return 2
 
 
 def _run(arguments: list[str]) -> int:

@@ -187,6 +187,35 @@ def test_verify_stops_what_does_not_end(tmp_path: Path) -> None:
     fails(*arguments, "--timeout", "nan", words="--timeout")
 
 
+@pytest.mark.parametrize(
+    ("verb", "engine"), [("verify", "native"), ("verify", "reference"), ("debug", "native")]
+)
+def test_a_loop_without_end_in_the_engine_is_one_line(tmp_path: Path, verb: str, engine: str) -> None:
+    (tmp_path / "m.tflite").write_bytes(endless())
+    arguments = [verb, tmp_path / "m.tflite", "--engine", engine, "--samples", 1]
+    fails(*arguments, words="a loop of the model does not end")
+    result = hognose(*arguments, "--json")
+    assert result.returncode == 2 and "does not end" in json.loads(result.stdout)["error"]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("kill -SEGV $$", "MicroPython failed: it stopped with SIGSEGV"),
+        ("exit 3", "MicroPython failed: it said nothing (exit code 3)"),
+        ("echo ..Traceback; echo ValueError: no; exit 1", "MicroPython failed: ValueError: no"),
+        ("exec sleep 100", "MicroPython was not done with a sample after 0.5 s"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["verify", "debug"])
+def test_a_micropython_that_dies_is_one_line(tmp_path: Path, monkeypatch, verb, script, words) -> None:
+    (tmp_path / "m.tflite").write_bytes(endless())
+    (tmp_path / "micropython").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "micropython").chmod(0o755)
+    monkeypatch.setenv("HOGNOSE_MICROPYTHON", str(tmp_path / "micropython"))
+    fails(verb, tmp_path / "m.tflite", "--engine", "tflm", "--on", "unix", "--timeout", 0.5, words=words)
+
+
 def test_verify_tells_programs(packed) -> None:
     facts = json.loads(hognose("verify", packed / "m.tflite", "--samples", 4, "--json").stdout)
     assert facts.pop("model").endswith("m.tflite")

@@ -2,6 +2,7 @@
 """Refusals: short, grouped by cause, without going in circles; names out of a file as text."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,33 @@ def test_a_quantized_model_is_not_sent_back_to_the_converter() -> None:
         return y
 
     assert "`hognose quantize` (full int8)" in refusal(chain(1, wide))
+
+
+def test_each_verb_names_the_one_that_the_file_is_for(tmp_path: Path) -> None:
+    """Keras's two kinds of file; TensorFlow has no part in it."""
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as keras:
+        keras.writestr("metadata.json", "{}")
+        keras.writestr("config.json", "{}")
+    (tmp_path / "m.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    for name in ("m.keras", "m.h5"):
+        fails("pack", tmp_path / name, "-o", tmp_path / "m.hog", words="with `hognose quantize`")
+        fails("verify", tmp_path / name, words="with `hognose quantize`")
+    for name in ("m.tflite", "renamed.keras"):
+        (tmp_path / name).write_bytes(softmax(1 / 65536))
+        fails("quantize", tmp_path / name, "-o", tmp_path / "x.tflite", words="`hognose pack` makes a .hog")
+    (tmp_path / "m.hog").write_bytes(compile_tflite(softmax(1 / 65536)).hog)
+    fails("quantize", tmp_path / "m.hog", "-o", tmp_path / "x.tflite", words="give the Keras model")
+    fails("pack", tmp_path / "m.hog", "-o", tmp_path / "x.hog", words="that it was packed from")
+
+
+def test_what_tflm_lacks_has_no_judge(tmp_path: Path) -> None:
+    b = Builder()
+    x, y = b.tensor((2, 3)), b.tensor((4, 3))
+    b.op("TILE", [x, b.const(np.array([2, 1], np.int32))], y)
+    (tmp_path / "m.tflite").write_bytes(b.build([x], [y]))
+    fails("verify", tmp_path / "m.tflite", words="TFLM has no TILE, so that there is nothing to compare with")
+    result = hognose("debug", tmp_path / "m.tflite")
+    assert result.returncode == 0 and "Not compared with TFLM" in result.stdout
 
 
 # --- SOFTMAX -----------------------------------------------------------------------------------------------

@@ -31,10 +31,9 @@ def inputs(tensors, turn):
     """Raw bytes: floats between 0.5 and 2, whatever else there is anything."""
     made = []
     for t in tensors:
-        raw = bytearray([(i * 37 + turn * 91 + 11) & 255 for i in range(t.nbytes)])
-        if t.typecode == "f":
-            for k in range(3, t.nbytes, 4):
-                raw[k] = 0x3F
+        raw = bytearray(t.nbytes)
+        for k in range(min(t.nbytes, 1 << 16)):  # of a large one the rest is 0
+            raw[k] = 0x3F if t.typecode == "f" and k % 4 == 3 else (k * 37 + turn * 91 + 11) & 255
         made.append(raw)
     return made
 
@@ -45,14 +44,14 @@ def attempt(content):
         i = tflm.Interpreter(content)
     except (ValueError, MemoryError):
         return "refused"
-    outputs = [bytearray(t.nbytes) for t in i.outputs]
     for turn in range(2):
         try:
+            outputs = [bytearray(t.nbytes) for t in i.outputs]
             i.invoke(inputs(i.inputs, turn), outputs)
             i.profile()
             i.reset()
-        except (ValueError, RuntimeError):
-            pass  # TFLM's own word
+        except (ValueError, RuntimeError, MemoryError):
+            pass  # TFLM's own word, or tensors beyond the heap
     repr(i), i.signatures, [(t.name, t.dtype, t.shape, t.scale, t.zero_point) for t in i.inputs + i.outputs]
     i.deinit()
     try:

@@ -251,6 +251,12 @@ def test_state(folder):
     assert [step(a), step(b)] == [1, 3]
 
 
+def test_no_outputs(folder):
+    m = Model(folder + "/silent.tflite")
+    assert m.predict([1, 2, 3]) == [] and "(1, 3)" in repr(m) and m.summary()
+    m.invoke(array("f", [1, 2, 3]))
+
+
 def test_subgraphs(folder):
     """Operators that run other subgraphs; none may run itself."""
     i = tflm.Interpreter(read(folder + "/branches.tflite"))

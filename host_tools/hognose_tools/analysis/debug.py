@@ -38,7 +38,7 @@ def debug(
     """
     graph = read_tflite(tflite)
     table = Table("", [], "", [])
-    values = _values(tflite, graph, compiled, inputs, engine, on)
+    values = _values(tflite, graph, compiled, inputs, engine, on, seconds)
     right = _tflm(tflite, inputs, values, table, seconds)
     rows = {t.index: _row(-1, "input", t, values) for t in graph.inputs}
     for op in graph.operators:
@@ -53,13 +53,19 @@ def debug(
 
 
 def _values(
-    tflite: bytes, graph: Graph, compiled: Compiled | None, inputs: list[np.ndarray], engine: str, on: str
+    tflite: bytes,
+    graph: Graph,
+    compiled: Compiled | None,
+    inputs: list[np.ndarray],
+    engine: str,
+    on: str,
+    seconds: float,
 ) -> layers.Values:
     """Of all tensors that exist when the model runs, inputs included."""
     values = {t.index: a for t, a in zip(graph.inputs, inputs, strict=True)}
     if compiled is None:
         tensors = [t for op in graph.operators for t in op.outputs if t.dtype in TYPECODE and t.size]
-        return values | layers.with_tflm(tflite, tensors, inputs, on)
+        return values | layers.with_tflm(tflite, tensors, inputs, on, seconds)
     values |= layers.on_engine(compiled, inputs, engine, on)
     return values | layers.views(compiled, values)
 

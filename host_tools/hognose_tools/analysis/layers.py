@@ -31,13 +31,16 @@ def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
     return {steps[i].tensor.index: _elements(found[i], steps[i].tensor) for i in whole}
 
 
-def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on: str) -> Values:
+def with_tflm(
+    tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on: str, seconds: float = SECONDS
+) -> Values:
     """The same with the engine tflm: the model runs several times, each time with other outputs."""
     found: Values = {}
     for i in range(0, len(tensors), _OUTPUTS):
         part = tensors[i : i + _OUTPUTS]
         hog = carry_tflite(tflite, outputs=[t.index for t in part])
-        found |= zip([t.index for t in part], runners.run(hog, inputs, "tflm", on, "raw"), strict=True)
+        answers = runners.run(hog, inputs, "tflm", on, "raw", seconds=seconds)
+        found |= zip([t.index for t in part], answers, strict=True)
     return found
 
 

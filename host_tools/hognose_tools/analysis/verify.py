@@ -70,7 +70,8 @@ def verify(
     """
     count = len(inputs[0])
     hog = packed if isinstance(packed, bytes) else packed.hog
-    answers = runners.run(hog, inputs, engine, on, "raw", sequence)
+    limit = seconds if engine == "tflm" else None
+    answers = runners.run(hog, inputs, engine, on, "raw", sequence, limit)
     oracle = Oracle(tflite, seconds=seconds)
     with bar("TFLM", count, "samples", quiet=True) as progress:
         for i in range(count):

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from .. import files
@@ -53,6 +54,10 @@ def main(args: argparse.Namespace) -> int:
             judged, compiled or hog, inputs, args.engine, args.on, args.sequence, args.timeout
         )
     except OracleError as e:
+        if compiled and (missing := re.search(r"Didn't find op for builtin opcode '(\w+)'", str(e))):
+            raise UserError(
+                f"TFLM has no {missing[1]}, so that there is nothing to compare with; the model can be packed"
+            ) from e
         hint = any_batch(compiled.graph) if compiled else ""
         if not args.inputs and any(p.type in "iq" for p in ports):
             hint = "random integers may make no sense to the model, give it samples with --inputs; now: "

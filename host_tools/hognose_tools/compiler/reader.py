@@ -60,6 +60,8 @@ def reading(data: bytes) -> Iterator[None]:
     """Raises UserError where `data` is no .tflite, or what is read of it meanwhile is damaged."""
     if data[:4] == b"HOGN":
         raise UserError("this is a .hog file already: give the .tflite that it was packed from")
+    if data[:4] == b"\x89HDF" or (data[:4] == b"PK\3\4" and b"config.json" in data):
+        raise UserError("this is a Keras model: make a .tflite of it with `hognose quantize`")
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
     try:

@@ -50,7 +50,7 @@ def lower(graph: Graph) -> Lowered:
     low = Lowered(graph)
     for what, count in (("inputs", len(graph.inputs)), ("outputs", len(graph.outputs))):
         if not 1 <= count <= MAX_PORTS:
-            low.problems[f"a model has 1 to {MAX_PORTS} {what}"] = [str(count)]
+            low.problems[f"{count} {what}, a model has 1 to {MAX_PORTS} {what}"] = ["the file"]
     for t in (*graph.inputs, *graph.outputs):
         if t.dtype not in TYPECODE:
             low.problems.setdefault(f"{t.dtype} inputs and outputs: {ASK_TYPE}", []).append(t.label)
