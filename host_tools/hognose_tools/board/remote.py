@@ -11,14 +11,20 @@ from pathlib import Path
 
 from ..compiler.disassemble import HogFile
 from ..errors import UserError
-from .connection import Connection, the_port, until_done
+from .connection import BoardError, Connection, the_port, until_done
 from .examine import examine
 from .library import check_ram, library
 
-# In small reads: a serial port without flow control loses what does not fit its buffer.
-# (The library comes first, as in an app: compiling it takes RAM that the model can have afterwards.)
+# The file's place and the native module come first, while the RAM is in one piece: what compiling leaves is
+# not. In small reads: a serial port without flow control loses what does not fit its buffer.
 LOAD = """
-import gc, hognose, os, sys, uctypes
+import os, sys, uctypes
+
+hog = bytearray(os.stat("model.hog")[6])
+try:
+    import _hognose
+except ImportError:
+    pass
 
 class Source:
     def __init__(self, name):
@@ -31,8 +37,6 @@ class Source:
                 return at
         return size
 
-gc.collect()
-hog = bytearray(os.stat("model.hog")[6])
 Source("model.hog").readinto(hog)
 """
 
@@ -72,5 +76,13 @@ def execute(
             link.restart()  # for a heap that nothing has touched
             with link.mounted(folder) as mount:
                 setup = f"import os, sys\nos.chdir({mount!r})\nsys.path.insert(0, {mount!r})\n"
-                link.exec(setup + code, consumer=heard, silence=None)
+                try:
+                    link.exec(setup + code, consumer=heard, silence=None)
+                except BoardError as e:
+                    # The host's files and the library as source text take RAM that an app need not have.
+                    if "MemoryError" in str(e):
+                        raise UserError(
+                            f"{link.port}: {e}: more RAM than an app needs; try `--on unix`"
+                        ) from e
+                    raise
             return {path: (folder / path).read_bytes() for path in files}
