@@ -82,12 +82,13 @@ def quantize(
 
 def _read(path: str | Path) -> bytes:
     """A model's file; UserError where it is another kind of file, with what that one is for."""
-    content = files.read(path)
+    named = Path(path).suffix in SUFFIXES
+    content = files.read(path) if named or Path(path).is_file() else b""
     if content[4:8] == b"TFL3":
         raise UserError(f"{path} is a .tflite file already: `hognose pack` makes a .hog of it")
     if content[:4] == b"HOGN":
         raise UserError(f"{path} is a .hog file, which is what comes last: give the Keras model")
-    if Path(path).suffix not in SUFFIXES:
+    if not named:
         raise UserError(f"{path}: a Keras model's file name ends in {' or '.join(SUFFIXES)}")
     if not zipfile.is_zipfile(path) and not content.startswith(b"\x89HDF"):
         raise UserError(f"{path} is no Keras model; write it with model.save()")
