@@ -11,7 +11,7 @@
 #   make bench    benchmarks; LAYERS=1 for the cycles of each operator
 #   make operators  counts the cases of each operator, type and engine: native_module/OPERATORS.md
 #   make cost     fits the cost model of `hognose inspect --board`
-#   make fuzz     damaged files for the engine's loader and for the reader; TIME= seconds or RUNS= each
+#   make fuzz     damaged files for the loader, the reader, verify and TFLM; TIME= seconds or RUNS= each
 #   make lint
 #   make clean    removes what was built (not .venv, not the downloads)
 #
@@ -58,8 +58,9 @@ operators: $(BUILD)/.extension unix unix-tflm natmod qemu
 cost: $(BUILD)/.extension
 	@$(PYTHON) tests/fit_cost.py
 
-fuzz: $(BUILD)/.apt-fuzz $(VENV)/.dev $(BUILD)/.extension
-	@for what in loader reader; do $(PYTHON) tests/host/fuzz.py $$what $(if $(RUNS),--runs $(RUNS)) $(if $(TIME),--time $(TIME)) || exit 1; done
+fuzz: $(BUILD)/.apt-fuzz $(VENV)/.dev $(BUILD)/.extension unix-tflm
+	@for what in "fuzz.py loader" "fuzz.py reader" "fuzz_tflite.py verify" "fuzz_tflite.py tflm"; do \
+	  $(PYTHON) tests/host/$$what $(if $(RUNS),--runs $(RUNS)) $(if $(TIME),--time $(TIME)) || exit 1; done
 
 unix: $(UNIX) $(UNIX_STOCK)
 

@@ -199,7 +199,7 @@ class Model:
         if self._initial:
             lines.append("keeps state from run to run: reset() clears it")
         lines.append("RAM: %d bytes, of these %d arena" % (self.ram, self.arena_size))
-        return "\n".join(lines)
+        return "\n".join([_plain(line) for line in lines])
 
     def __repr__(self):
         if self._file is None:
@@ -209,13 +209,16 @@ class Model:
             from .failure import why_reference
 
             engine += why_reference()
-        return "<Model %s: %s engine, %s to %s%s, %d bytes of RAM>" % (
-            self.name or self._label,
-            engine,
-            " + ".join([_describe_tensor(t) for t in self._inputs]),
-            " + ".join([_describe_tensor(t) for t in self._outputs]),
-            " (" + ", ".join(self.labels) + ")" if self.labels else "",
-            self.ram,
+        return _plain(
+            "<Model %s: %s engine, %s to %s%s, %d bytes of RAM>"
+            % (
+                self.name or self._label,
+                engine,
+                " + ".join([_describe_tensor(t) for t in self._inputs]),
+                " + ".join([_describe_tensor(t) for t in self._outputs]),
+                " (" + ", ".join(self.labels) + ")" if self.labels else "",
+                self.ram,
+            )
         )
 
     def deinit(self):
@@ -390,7 +393,7 @@ class Model:
         engine, outputs = self._engine, self._outputs
         if out is None:
             floats = self._all_floats()
-            return floats if len(outputs) > 1 else floats[0]
+            return floats[0] if len(floats) == 1 else floats  # TFLM runs models without any
         if len(outputs) == 1:
             engine.read(self._state, self._arena, 0, out)
             return out
@@ -505,4 +508,9 @@ def _bytes_view(source):
 
 
 def _describe_tensor(t):
-    return "%s %s" % (t.shape, hogfile.DTYPES[t.dtype])
+    return "%s %s" % (t.shape, hogfile.DTYPES.get(t.dtype, t.dtype or "?"))  # TFLM has more types
+
+
+def _plain(text):
+    """Without characters that a terminal would obey: names come out of the file."""
+    return "".join([c if " " <= c < "\x7f" or c >= "\xa0" else "?" for c in text])

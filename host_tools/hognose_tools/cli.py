@@ -2,12 +2,15 @@
 """The command line: a table of verbs, modules of commands/ with `add_arguments(parser)` and `main(args)`."""
 
 import argparse
+import contextlib
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from .errors import UserError
+from .text import LIMIT, clipped, printable
 
 VERBS = {
     "train": "train a small network on recorded data",
@@ -42,20 +45,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where errors are reported
         return code
     except UserError as e:
-        print(f"hognose: {e}", file=sys.stderr)
-        return 2
+        return _fail(str(e), arguments)
     except MemoryError:
-        print("hognose: not enough memory on this computer: try fewer samples", file=sys.stderr)
-        return 2
+        return _fail("not enough memory on this computer: try fewer samples", arguments)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
         return 0
     except OSError as e:  # e.g. a full disk
-        print(f"hognose: {e}", file=sys.stderr)
-        return 2
+        return _fail(str(e), arguments)
     except KeyboardInterrupt:
         print("hognose: interrupted", file=sys.stderr)
         return 130
+
+
+def _fail(error: str, arguments: list[str]) -> int:
+    """One line, for programs too."""
+    message = clipped(printable(error), LIMIT - len("hognose: "))
+    if "--json" in arguments:
+        with contextlib.suppress(OSError):  # a full disk, which may be the error
+            print(json.dumps({"error": message}), flush=True)
+    print(f"hognose: {message}", file=sys.stderr)
+    return 2
 
 
 def _run(arguments: list[str]) -> int:

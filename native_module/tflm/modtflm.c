@@ -17,6 +17,7 @@
 #include "py/objstr.h"
 #include "py/objtuple.h"
 #include "py/runtime.h"
+#include "py/unicode.h"
 
 #include "shim.h"
 
@@ -454,6 +455,21 @@ static MP_DEFINE_CONST_FUN_OBJ_1(interpreter_deinit_obj, interpreter_deinit);
 
 // --- What is known of a model ------------------------------------------------------------------------------
 
+// A name out of the file, which need not be UTF-8.
+static mp_obj_t new_name(const char *text, size_t length) {
+    #if MICROPY_PY_BUILTINS_STR_UNICODE
+    if (!utf8_check((const byte *)text, length)) {
+        vstr_t plain;
+        vstr_init_len(&plain, length);
+        for (size_t i = 0; i < length; ++i) {
+            plain.buf[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+        }
+        return mp_obj_new_str_from_utf8_vstr(&plain);
+    }
+    #endif
+    return mp_obj_new_str(text, length);
+}
+
 static const qstr tensor_fields[] = {
     MP_QSTR_index, MP_QSTR_name, MP_QSTR_dtype, MP_QSTR_typecode, MP_QSTR_shape, MP_QSTR_scale, MP_QSTR_zero_point,
     MP_QSTR_size, MP_QSTR_nbytes,
@@ -468,7 +484,7 @@ static mp_obj_t describe(interpreter_t *self, bool output, size_t i) {
     }
     mp_obj_t items[] = {
         mp_obj_new_int(tflite_io(&self->file, output, (uint32_t)i)),
-        mp_obj_new_str(t.name, t.name_length),
+        new_name(t.name, t.name_length),
         mp_obj_new_str_from_cstr(tflite_type_name(t.type)),
         mp_obj_new_str(&t.typecode, t.typecode ? 1 : 0),
         MP_OBJ_FROM_PTR(shape),
@@ -504,13 +520,13 @@ static mp_obj_t signatures(interpreter_t *self) {
     for (uint32_t i = 0; i < self->file.signatures.count; ++i) {
         uint32_t length, count[2], tensor;
         const char *key = tflite_signature(&self->file, i, &length, &count[0], &count[1]);
-        mp_obj_t name = mp_obj_new_str(key, length);
+        mp_obj_t name = new_name(key, length);
         mp_obj_t maps[2];
         for (unsigned output = 0; output < 2; ++output) {
             maps[output] = mp_obj_new_dict(count[output]);
             for (uint32_t k = 0; k < count[output]; ++k) {
                 const char *text = tflite_signature_io(&self->file, i, output, k, &length, &tensor);
-                mp_obj_dict_store(maps[output], mp_obj_new_str(text, length), mp_obj_new_int_from_uint(tensor));
+                mp_obj_dict_store(maps[output], new_name(text, length), mp_obj_new_int_from_uint(tensor));
             }
         }
         mp_obj_dict_store(result, name, mp_obj_new_tuple(2, maps));

@@ -443,9 +443,16 @@ static bool call_fits(tflite_t *m, int builtin, uint32_t caller, uint32_t operat
         && all_alike(m, in, 0, inputs[1]) && all_alike(m, in, 0, out) && all_alike(m, out, 0, outputs[1]));
 }
 
-// Subgraphs that run each other in a circle would never end. `steps` bounds the work.
-static const char *check_calls(tflite_t *m, uint32_t graph, unsigned depth, unsigned *steps) {
-    if (depth > 8 || ++*steps > 1000) {
+// What is known of the calls: `steps` bounds the work, `called` has a bit for each subgraph.
+typedef struct {
+    unsigned steps;
+    uint8_t called[125];
+} calls_t;
+enum { MAX_CALLS = 1000 };
+
+// Subgraphs that run each other in a circle would never end.
+static const char *check_calls(tflite_t *m, uint32_t graph, unsigned depth, calls_t *calls) {
+    if (depth > 8 || ++calls->steps > MAX_CALLS) {
         return "subgraphs run each other too deeply";
     }
     uint32_t caller = element(m, m->graphs, graph);
@@ -470,7 +477,8 @@ static const char *check_calls(tflite_t *m, uint32_t graph, unsigned depth, unsi
             if (index >= m->graphs.count) {
                 return "an operator runs a subgraph that is not there";
             }
-            const char *error = check_calls(m, index, depth + 1, steps);
+            calls->called[index / 8] |= (uint8_t)(1u << index % 8);
+            const char *error = check_calls(m, index, depth + 1, calls);
             if (error) {
                 return error;
             }
@@ -653,9 +661,17 @@ static const char *check_model(tflite_t *m) {
         m->graph = element(m, m->graphs, i);
         error = check_graph(m, m->graph);
     }
-    unsigned steps = 0;
+    calls_t calls = {0};
+    if (m->graphs.count > MAX_CALLS) {
+        return "there are too many subgraphs";
+    }
     for (uint32_t i = 0; i < m->graphs.count && !error && !m->bad; ++i) {
-        error = check_calls(m, i, 0, &steps);
+        error = check_calls(m, i, 0, &calls);
+    }
+    for (uint32_t i = 1; i < m->graphs.count && !error && !m->bad; ++i) {
+        if (!(calls.called[i / 8] >> i % 8 & 1)) { // TFLM prepares it, and crashes on some operators there
+            error = "no operator runs one of the subgraphs: `hognose pack --engine tflm` leaves it out";
+        }
     }
     error = error || m->bad ? error : check_variables(m);
     error = error ? error : check_metadata(m, model);

@@ -11,7 +11,6 @@ replays. Executions and edges are counted in .build/fuzz/statistics.json.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import re
@@ -32,9 +31,6 @@ import numpy as np
 from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.errors import UserError
 from operators import OPERATORS, cases
-
-for more in Path(__file__).parent.glob("operators_*.py"):  # they add to OPERATORS
-    importlib.import_module(more.stem)
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "native_module" / "engine"

@@ -18,6 +18,7 @@ from hognose_tools.commands.pack import parse_meta
 from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.data import samples
+from test_oracle import aborts, endless
 from tflite_builder import Builder
 
 
@@ -161,6 +162,72 @@ def test_how_close_float32_must_be() -> None:
 def test_what_differs_is_counted_in_elements() -> None:
     found = verify.compare(np.int16([1, 2, 3, 257]), np.int16([1, 2, 3, 514]), "output 0")
     assert str(found) == "output 0: 1 of 4 values differ, the first at 3: 257, TFLM has 514"
+
+
+@pytest.mark.parametrize("verb", ["verify", "debug"])
+def test_tflm_that_dies_is_one_sentence(tmp_path: Path, verb: str) -> None:
+    """Exit code 2, in JSON, too; `debug` tells what the engine has made nevertheless."""
+    (tmp_path / "m.tflite").write_bytes(aborts())
+    sentence = "TensorFlow Lite Micro stopped with SIGABRT on this file"
+    fails(verb, tmp_path / "m.tflite", words=f"hognose: {sentence}")
+    result = hognose(verb, tmp_path / "m.tflite", "--json")
+    assert result.returncode == 2 and result.stderr.startswith(f"hognose: {sentence}"), result
+    facts = json.loads(result.stdout)
+    assert facts["error"].startswith(sentence)
+    assert verb == "verify" or len(facts["rows"]) == 2
+
+
+def test_verify_stops_what_does_not_end(tmp_path: Path) -> None:
+    """The engine stops by itself, so the loop is entered there with a value that ends it at once."""
+    (tmp_path / "m.tflite").write_bytes(endless())
+    np.savez(tmp_path / "in.npz", **{"0": np.array([[1000]], np.float32)})
+    arguments = ["verify", tmp_path / "m.tflite", "--inputs", tmp_path / "in.npz"]
+    assert hognose(*arguments, "--timeout", 20).returncode == 0
+    fails(*arguments, "--timeout", "0.000001", words="not done with this file after 1e-06 s")
+    fails(*arguments, "--timeout", "nan", words="--timeout")
+
+
+@pytest.mark.parametrize(
+    ("verb", "engine"), [("verify", "native"), ("verify", "reference"), ("debug", "native")]
+)
+def test_a_loop_without_end_in_the_engine_is_one_line(tmp_path: Path, verb: str, engine: str) -> None:
+    (tmp_path / "m.tflite").write_bytes(endless())
+    arguments = [verb, tmp_path / "m.tflite", "--engine", engine, "--samples", 1]
+    fails(*arguments, words="a loop of the model does not end")
+    result = hognose(*arguments, "--json")
+    assert result.returncode == 2 and "does not end" in json.loads(result.stdout)["error"]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("kill -SEGV $$", "MicroPython failed: it stopped with SIGSEGV"),
+        ("exit 3", "MicroPython failed: it said nothing (exit code 3)"),
+        ("echo ..Traceback; echo ValueError: no; exit 1", "MicroPython failed: ValueError: no"),
+        ("exec sleep 100", "MicroPython was not done with a sample after 0.5 s"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["verify", "debug"])
+def test_a_micropython_that_dies_is_one_line(tmp_path: Path, monkeypatch, verb, script, words) -> None:
+    (tmp_path / "m.tflite").write_bytes(endless())
+    (tmp_path / "micropython").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "micropython").chmod(0o755)
+    monkeypatch.setenv("HOGNOSE_MICROPYTHON", str(tmp_path / "micropython"))
+    fails(verb, tmp_path / "m.tflite", "--engine", "tflm", "--on", "unix", "--timeout", 0.5, words=words)
+
+
+def test_verify_tells_programs(packed) -> None:
+    facts = json.loads(hognose("verify", packed / "m.tflite", "--samples", 4, "--json").stdout)
+    assert facts.pop("model").endswith("m.tflite")
+    assert facts == {
+        "engine": "native",
+        "on": "cpython",
+        "samples": 4,
+        "tolerance": 0,
+        "difference": None,
+    }
+    failed = hognose("verify", packed / "absent", "--json")
+    assert failed.returncode == 2 and "cannot read" in json.loads(failed.stdout)["error"]
 
 
 def test_random_indices_are_named(tmp_path: Path) -> None:

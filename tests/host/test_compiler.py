@@ -316,7 +316,7 @@ def test_a_root_whose_scale_no_shift_can_reach_is_refused():
 def test_a_bound_that_no_number_holds_is_refused():
     """6 ÷ scale is infinite, in float32 as TFLM has it."""
     b = Builder()
-    x, y = b.tensor((1, 4), "int8", scale=0.1), b.tensor((1, 2), "int8", scale=1e-39)
+    x, y = b.tensor((1, 4), "int8", scale=0.1), b.tensor((1, 2), "int8", scale=1.5e-38)
     w = b.const(np.ones((2, 4), np.int8), scale=0.1)
     b.op("FULLY_CONNECTED", [x, w, None], y, activation="RELU6")
     with pytest.raises(UserError, match="damaged"):

@@ -20,7 +20,7 @@ HOST = ROOT / "host_tools" / "hognose_tools"
 LIBRARY = ROOT / "device_lib" / "hognose"
 
 # What everybody on the host may know; a room is a package or a module at the top.
-COMMON = {"errors", "files", "progress"}
+COMMON = {"errors", "files", "progress", "text"}
 ROOMS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"commands"},
@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler": set(),
     "files": set(),
     "errors": set(),
+    "text": set(),
     "progress": set(),
 }
 

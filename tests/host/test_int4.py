@@ -7,8 +7,10 @@ import pytest
 from hypothesis import strategies as st
 
 from engines import ENGINES, check
-from hognose_tools.compiler import compile_tflite
+from hognose_tools.analysis.debug import debug
+from hognose_tools.compiler import compile_graph, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.compiler.reader import read_tflite
 from operators import Case
 from tflite_builder import Builder
 
@@ -79,3 +81,20 @@ def test_a_dense_layer_needs_little_room(scale: float, room: int) -> None:
     compiled = compile_tflite(dense(396, 100, scale=scale).tflite)
     assert compiled.arena_size <= room
     assert sum(layer.weights for layer in disassemble(compiled.hog).layers) < 400 * 100 / 2 + 1000
+
+
+def test_other_values_than_int8_take_unpacked_weights() -> None:
+    """The engine has no int16 layer of such weights, nor a float one, which is what `hognose debug` makes."""
+    packed = []
+    for stored in ("int4", "int8"):
+        b, chance = Builder(), np.random.default_rng(0)
+        x, y = b.tensor((1, 8), "int16", scale=0.1), b.tensor((1, 4), "int16", scale=0.1)
+        w = b.const(chance.integers(-8, 8, (4, 8), np.int8), stored, scale=0.1)
+        b.op("FULLY_CONNECTED", [x, w, None], y)
+        packed.append(compile_tflite(b.build([x], [y])).hog)
+    assert packed[0] == packed[1]
+    case = dense(100, 5, scale=0.0005)
+    compiled = compile_graph(read_tflite(case.tflite), whole=True)
+    samples = [case.inputs[0][None]]
+    table = debug(case.tflite, compiled, samples, samples, "native", "cpython")
+    assert table.rows[-1].sqnr is not None and table.rows[-1].differing == 0

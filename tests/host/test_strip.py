@@ -98,3 +98,44 @@ def test_damaged_files_are_refused() -> None:
             damaged[at] = rng.integers(256)
         with contextlib.suppress(UserError):
             strip(bytes(damaged))
+
+
+def test_subgraphs_that_nobody_calls_go() -> None:
+    """The others keep their order under new numbers: a branch, a loop in it, and what runs once."""
+    b = Builder()
+    handle = b.tensor((), "resource")
+    condition, x, y, z = b.tensor((1,), "bool"), b.tensor((1,)), b.tensor((1,)), b.tensor((1,))
+    b.op("CALL_ONCE", [], [], init_subgraph_index=6)
+    b.op("VAR_HANDLE", [], handle, container=b"", shared_name=b"v")
+    b.op("IF", [condition, x], y, then_subgraph_index=4, else_subgraph_index=2)
+    b.op("READ_VARIABLE", [handle], z)
+    b.end_subgraph([condition, x], [y, z])
+
+    def unary(kind: str) -> tuple[list, list]:
+        x, y = b.tensor((1,)), b.tensor((1,))
+        b.op(kind, [x], y)
+        return [x], [y]
+
+    b.end_subgraph(*unary("SQRT"))  # 1: nobody's
+    b.end_subgraph(*unary("NEG"))  # 2: else
+    x, more = b.tensor((1,)), b.tensor((1,), "bool")
+    b.op("LESS", [x, b.const(np.float32([100]))], more)
+    b.end_subgraph([x], [more])  # 3: condition of the loop
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("WHILE", [x], y, cond_subgraph_index=3, body_subgraph_index=5)
+    b.end_subgraph([x], [y])  # 4: then
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("ADD", [x, b.const(np.float32([7]))], y)
+    b.end_subgraph([x], [y])  # 5: body
+    handle = b.tensor((), "resource")
+    b.op("VAR_HANDLE", [], handle, container=b"", shared_name=b"v")
+    b.op("ASSIGN_VARIABLE", [handle, b.const(np.float32([7]))], [])
+    b.end_subgraph([], [])  # 6: once
+    model = b.build(*unary("EXP"))  # 7: nobody's
+    whole = tflite.Model.GetRootAs(model, 0)
+    stripped = strip(model)
+    assert whole.SubgraphsLength() == 8 and tflite.Model.GetRootAs(stripped, 0).SubgraphsLength() == 6
+    for taken, expected in ((True, 101), (False, -3)):
+        inputs = [np.array([taken]), np.float32([3])]
+        assert [float(a[0]) for a in Oracle(stripped).run(inputs)] == [expected, 7]
+        same_bytes(model, inputs)

@@ -65,7 +65,7 @@ class Tensor:
         return np.dtype(_NUMPY.get(self.dtype, self.dtype))
 
 
-class _AlignedBuffer(schema.BufferT):
+class AlignedBuffer(schema.BufferT):
     """A buffer at a multiple of 16 bytes, as TensorFlow writes it."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:
@@ -89,7 +89,7 @@ class Builder:
         self._model.version = 3
         self._model.description = "hognose test model"
         self._model.operatorCodes = []
-        self._model.buffers = [_AlignedBuffer()]  # by convention, buffer 0 is empty
+        self._model.buffers = [AlignedBuffer()]  # by convention, buffer 0 is empty
         self._model.subgraphs = []
         self._codes: dict[tuple[str, int], int] = {}
         self._begin()
@@ -112,7 +112,7 @@ class Builder:
         t.name = name or f"t{len(self._graph.tensors)}"
         t.isVariable = variable
         if data is not None:
-            buffer = _AlignedBuffer()
+            buffer = AlignedBuffer()
             buffer.data = data
             self._model.buffers.append(buffer)
         t.buffer = 0 if data is None else len(self._model.buffers) - 1

@@ -16,9 +16,11 @@ import pytest
 from flatbuffers import flexbuffers
 from targets import ROOT, Target
 
+from hognose_tools import runners
 from hognose_tools.analysis import verify
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import carry_tflite
+from hognose_tools.errors import UserError
 from operators import OPERATORS, cases
 
 from tflite_builder import Builder  # isort: skip
@@ -183,6 +185,13 @@ def _state(b: Builder):
     return [x], [new]
 
 
+def _silent(b: Builder):
+    """Without outputs."""
+    x, y = b.tensor((1, 3)), b.tensor((1, 3))
+    b.op("NEG", [x], y)
+    return [x], []
+
+
 def _branches(b: Builder, then: int = 1):
     """RELU or NEG, as the first input says."""
     condition, x, y = b.tensor((1,), "bool"), b.tensor((1, 2)), b.tensor((1, 2))
@@ -198,6 +207,23 @@ def _branches(b: Builder, then: int = 1):
 
 def _circle(b: Builder):
     return _branches(b, then=0)
+
+
+def _uncalled(b: Builder, pair: bool = False):
+    """A second sum, which no operator runs; or a branch around one. TFLM does not survive it."""
+
+    def sum_of() -> tuple[list, list]:
+        x, y = b.tensor((1,), "int8", scale=0.05), b.tensor((), "int8", scale=0.05)
+        b.op("SUM", [x, b.const(np.int32([0]))], y, keep_dims=False)
+        return [x], [y]
+
+    b.end_subgraph(*sum_of())
+    if pair:
+        condition, x = b.tensor((1,), "bool"), b.tensor((1,), "int8", scale=0.05)
+        y = b.tensor((), "int8", scale=0.05)
+        b.op("IF", [condition, x], y, then_subgraph_index=2, else_subgraph_index=2)
+        b.end_subgraph([condition, x], [y])
+    return sum_of()
 
 
 def _svdf(b: Builder, quantized: bool):
@@ -377,8 +403,11 @@ MODELS = {
     "refused": _refused,
     "large": _large,
     "state": _state,
+    "silent": _silent,
     "branches": _branches,
     "circle": _circle,
+    "uncalled": _uncalled,
+    "uncalled_pair": partial(_uncalled, pair=True),
 }
 
 
@@ -426,6 +455,7 @@ def test_wrong_models(tmp_path: Path) -> None:
         "damage",
         "unsupported_operators",
         "state",
+        "no_outputs",
         "subgraphs",
         "models",
         "deinit",
@@ -433,6 +463,24 @@ def test_wrong_models(tmp_path: Path) -> None:
 )
 def test_made(made: Path, test: str) -> None:
     run_test(made, test)
+
+
+def test_a_loop_without_end_is_stopped() -> None:
+    """WHILE x < 100: x = x + 0. `hognose verify` and `debug` set the limit."""
+    b = Builder()
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("WHILE", [x], y, cond_subgraph_index=1, body_subgraph_index=2)
+    b.end_subgraph([x], [y])
+    x, more = b.tensor((1,)), b.tensor((1,), "bool")
+    b.op("LESS", [x, b.const(np.float32([100]))], more)
+    b.end_subgraph([x], [more])
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("ADD", [x, b.const(np.float32([0]))], y)
+    hog = carry_tflite(b.build([x], [y]))
+    (done,) = runners.run(hog, [np.float32([[200]])], "tflm", "unix", "raw", seconds=20)
+    assert done[0] == 200
+    with pytest.raises(UserError, match="not done with a sample after 1 s"):
+        runners.run(hog, [np.float32([[0]])], "tflm", "unix", "raw", seconds=1)
 
 
 def test_no_memory(made: Path) -> None:

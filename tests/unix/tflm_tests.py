@@ -252,6 +252,12 @@ def test_state(folder):
     assert [step(a), step(b)] == [1, 3]
 
 
+def test_no_outputs(folder):
+    m = Model(folder + "/silent.tflite")
+    assert m.predict([1, 2, 3]) == [] and "(1, 3)" in repr(m) and m.summary()
+    m.invoke(array("f", [1, 2, 3]))
+
+
 def test_subgraphs(folder):
     """Operators that run other subgraphs; none may run itself."""
     i = tflm.Interpreter(read(folder + "/branches.tflite"))
@@ -260,6 +266,10 @@ def test_subgraphs(folder):
         i.invoke([bytes([condition]), array("f", [-1, 2])], out)
         assert list(array("f", out)) == expected
     raises(ValueError, ["too deeply"], tflm.Interpreter, read(folder + "/circle.tflite"))
+    for name in ("uncalled", "uncalled_pair"):
+        raises(
+            ValueError, ["no operator runs", "pack"], tflm.Interpreter, read(folder + "/" + name + ".tflite")
+        )
 
 
 def test_wrong(folder):

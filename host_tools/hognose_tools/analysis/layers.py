@@ -14,7 +14,7 @@ from ..compiler.graph import Tensor
 from ..compiler.lower import Step, View
 from ..compiler.ports import NUMPY
 from ..compiler.records import TYPECODE
-from .oracle import Oracle
+from .oracle import SECONDS, Oracle
 
 Values = dict[int, np.ndarray]
 CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # their outputs share memory with other values at other times
@@ -31,19 +31,24 @@ def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
     return {steps[i].tensor.index: _elements(found[i], steps[i].tensor) for i in whole}
 
 
-def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on: str) -> Values:
+def with_tflm(
+    tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on: str, seconds: float = SECONDS
+) -> Values:
     """The same with the engine tflm: the model runs several times, each time with other outputs."""
     found: Values = {}
     for i in range(0, len(tensors), _OUTPUTS):
         part = tensors[i : i + _OUTPUTS]
         hog = carry_tflite(tflite, outputs=[t.index for t in part])
-        found |= zip([t.index for t in part], runners.run(hog, inputs, "tflm", on, "raw"), strict=True)
+        answers = runners.run(hog, inputs, "tflm", on, "raw", seconds=seconds)
+        found |= zip([t.index for t in part], answers, strict=True)
     return found
 
 
-def in_tflm(tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int]) -> Values:
-    """TFLM's own. OracleError where it refuses the model."""
-    oracle = Oracle(tflite, keep_all=True)
+def in_tflm(
+    tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int], seconds: float = SECONDS
+) -> Values:
+    """TFLM's own. OracleError where it refuses the model. `seconds`: for one sample."""
+    oracle = Oracle(tflite, keep_all=True, seconds=seconds)
     found: dict[int, list[np.ndarray]] = {i: [] for i in indices}
     for sample in zip(*inputs, strict=True):
         oracle.run(sample)

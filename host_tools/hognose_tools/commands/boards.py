@@ -9,6 +9,7 @@ from ..board import connection
 from ..board.connection import Connection, until_done
 from ..board.examine import examine
 from ..errors import UserError
+from ..text import printable
 
 PATIENCE = 4.0  # seconds per port: there may be no board on it
 
@@ -70,5 +71,6 @@ def _table(boards: list[dict[str, Any]]) -> str:
     widths = [max(len(row[i]) for row in whole) for i in range(6)]
     widths[0] = max(len(row[0]) for row in rows)
     return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(printable(cell).ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )

@@ -9,6 +9,7 @@ from typing import Any
 from .. import files
 from ..analysis.inspect import inspect
 from ..board.architectures import BOARDS
+from ..text import clipped, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _table(facts: dict[str, Any]) -> str:
     lines = [
-        f"{facts['name'] or 'model'}: {facts['file_size']:,} bytes"
+        f"{printable(facts['name']) or 'model'}: {facts['file_size']:,} bytes"
         + (f", {facts['hog_size']:,} as .hog" if facts["format"] == "tflite" else ""),
         f"arena {facts['arena_size']:,} bytes"
         + (f" (lower bound {facts['arena_lower_bound']:,})" if "arena_lower_bound" in facts else "")
@@ -40,8 +41,11 @@ def _table(facts: dict[str, Any]) -> str:
     for kind in ("inputs", "outputs"):
         for i, p in enumerate(facts[kind]):
             numbers = f", scale {p['scale']:.6g}, zero point {p['zero_point']}" if p["scale"] else ""
-            lines.append(f"{kind[:-1]} {i}: {p['name']} {p['dtype']}{p['shape']}{numbers}")
-    lines += [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts["meta"].items()]
+            name = clipped(printable(p["name"]), 80)
+            lines.append(f"{kind[:-1]} {i}: {name} {p['dtype']}{p['shape']}{numbers}")
+    lines += [
+        printable(f"{key}: {json.dumps(value, ensure_ascii=False)}") for key, value in facts["meta"].items()
+    ]
     lines.append(
         f"{'#':>3} {'operator':18}{'output':18}{'type':>8}{'MACs':>12}{'weights':>9}{'arena at':>9}"
         + (f"{'cycles':>23}" if "forecast" in facts else "")

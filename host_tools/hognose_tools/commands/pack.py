@@ -9,6 +9,7 @@ from typing import Any
 from .. import files
 from ..compiler import carry_tflite, compile_tflite, signature
 from ..errors import UserError
+from ..text import listed, printable
 from . import arguments
 
 
@@ -54,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
     )
     others = [] if args.signature else signature.names(source)
     if len(others) > 1:
-        print(f"this is its first subgraph; --signature takes {', '.join(others)}")
+        print(f"this is its first subgraph; --signature takes {printable(listed(others, 9))}")
     for note in compiled.undefined:
         print(f"computed as in TensorFlow: {note}")
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import files
 from ..data import datasets
 from ..errors import UserError
+from ..text import printable
 from ..training.train import accuracy, predict, save, train
 from . import arguments
 
@@ -41,6 +42,6 @@ def main(args: argparse.Namespace) -> int:
     share = accuracy(predict(model, dataset.x_test), dataset.y_test)
     print(
         f"{args.output}: {model.count_params()} parameters, input {list(model.input_shape[1:])}, accuracy "
-        f"{share:.3f} on {len(dataset.x_test)} test examples; labels {','.join(dataset.labels)}"
+        f"{share:.3f} on {len(dataset.x_test)} test examples; labels {printable(','.join(dataset.labels))}"
     )
     return 0

@@ -15,11 +15,12 @@ from .fuse import fuse
 from .graph import Graph
 from .lower import Lowered, lower
 from .planner import lower_bound, plan
-from .problems import any_batch, refusal
+from .problems import any_batch, check_whole, refusal
 from .reader import read_tflite
 from .simplify import simplify
 from .strip import strip
 from .tabulate import shorten, tabulate
+from .unsigned import make_signed
 from .writer import write_hog, write_tflm_hog
 
 __all__ = ["Compiled", "any_batch", "carry_tflite", "compile_graph", "compile_tflite"]
@@ -64,6 +65,9 @@ def compile_graph(
 
     `whole`: every tensor is computed, also those that no output depends on.
     """
+    check_whole(graph)
+    for g in graph.subgraphs or [graph]:
+        make_signed(g)
     simplify(graph)
     fold(graph)
     undefined = [] if whole else fuse(graph)

@@ -69,4 +69,4 @@ def _to_float(t: Tensor, bias_scales: np.ndarray | None) -> Tensor:
         return t
     data = None if t.data is None else dequantized(t.data, t)
     none = {"scales": t.scales[:0], "zero_points": t.zero_points[:0], "axis": 0}
-    return replace(t, dtype="float32", data=data, **none)
+    return replace(t, dtype="float32", data=data, int4=False, **none)

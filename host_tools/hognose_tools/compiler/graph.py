@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..text import clipped, printable
 
-def printable(name: str) -> str:
+
+def label(name: str) -> str:
     """A tensor's name for messages. (A converter that fuses layers joins their names with ";".)"""
-    return "".join(c if c.isprintable() else "?" for c in name.split(";")[0][:80])
+    return clipped(printable(name.split(";")[0]), 80)
 
 
 @dataclass(eq=False)
@@ -43,7 +45,7 @@ class Tensor:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return printable(self.name)
+        return label(self.name)
 
     @property
     def scale(self) -> np.float32:

@@ -14,8 +14,8 @@ import numpy as np
 import tflite
 
 from ..errors import UserError
-from . import decode
-from .graph import Graph, Operator, Tensor, printable
+from . import decode, wellformed
+from .graph import Graph, Operator, Tensor, label
 
 DTYPES = {
     tflite.TensorType.FLOAT32: "float32",
@@ -40,6 +40,7 @@ KINDS = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, 
 OPTIONS = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int)}
 CUSTOM = {"CIRCULAR_BUFFER", "TFLite_Detection_PostProcess"}  # custom operators that are known
 NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8", "float64"}
+NUMPY |= {"uint16", "uint32", "uint64"}
 
 # A 32-bit offset reaches no further; more is a damaged or hostile file.
 MAX_ELEMENTS = 2**31 - 1
@@ -59,6 +60,8 @@ def reading(data: bytes) -> Iterator[None]:
     """Raises UserError where `data` is no .tflite, or what is read of it meanwhile is damaged."""
     if data[:4] == b"HOGN":
         raise UserError("this is a .hog file already: give the .tflite that it was packed from")
+    if data[:4] == b"\x89HDF" or (data[:4] == b"PK\3\4" and b"config.json" in data):
+        raise UserError("this is a Keras model: make a .tflite of it with `hognose quantize`")
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise UserError("this is no .tflite file (the identifier TFL3 is missing at offset 4)")
     try:
@@ -110,6 +113,8 @@ def _read(data: bytes, name: str) -> Graph:
     subgraphs: list[Graph] = []
     first = 0
     for i in range(model.SubgraphsLength()):
+        if i and model.Subgraphs(i)._tab.Pos == model.Subgraphs(0)._tab.Pos:
+            raise ValueError(f"subgraph {i} is the first one again")
         subgraphs.append(_subgraph(file, model.Subgraphs(i), name, first))
         subgraphs[i].subgraphs = subgraphs
         first += len(subgraphs[i].tensors)
@@ -129,7 +134,9 @@ def _subgraph(file: _File, subgraph: Any, name: str, first: int) -> Graph:
     operators = [o for o in operators if not _is_decoded(file, o)]
     inputs = [_at(tensors, i) for i in file.ints(subgraph.InputsAsNumpy())]
     outputs = [_at(tensors, i) for i in file.ints(subgraph.OutputsAsNumpy())]
-    return Graph(name, tensors, operators, inputs, outputs)
+    graph = Graph(name, tensors, operators, inputs, outputs)
+    wellformed.check(graph)
+    return graph
 
 
 def _is_decoded(file: _File, op: Operator) -> bool:
@@ -160,8 +167,10 @@ def _tensor(file: _File, t: Any, index: int) -> Tensor:
     q = t.Quantization()
     scales = file.array(q.ScaleAsNumpy() if q else None).astype(np.float32)
     zeros = file.array(q.ZeroPointAsNumpy() if q else None).astype(np.int64)
-    if len(zeros) != len(scales):  # some writers leave the zero points out where all are 0
-        zeros = np.resize(zeros, len(scales)) if len(zeros) else np.zeros(len(scales), np.int64)
+    if not len(zeros):  # TFLM takes such a tensor for one that is not quantized
+        scales = scales[:0]
+    elif len(zeros) != len(scales):
+        zeros = np.resize(zeros, len(scales))
     if len(zeros) and not -(2**31) <= zeros.min() <= zeros.max() < 2**31:
         raise ValueError(f"tensor {index} has a zero point beyond 32 bits")
     name = file.text(t.Name())
@@ -183,7 +192,7 @@ def _data(file: _File, t: Any, index: int, shape: tuple[int, ...], dtype: str) -
         return None
     if t.Sparsity() is not None:
         raise UserError(
-            f"tensor {index} ({printable(file.text(t.Name()))}) is stored sparse, which neither TFLM nor "
+            f"tensor {index} ({label(file.text(t.Name()))}) is stored sparse, which neither TFLM nor "
             "hognose has: convert the model without sparsity"
         )
     if dtype == "int4":  # two to a byte, the low nibble first
@@ -206,12 +215,15 @@ def _operator(file: _File, o: Any, index: int, tensors: list[Tensor]) -> Operato
     kind = KINDS.get(number, f"number {number}")
     options = _options(file, o)
     if kind == "CUSTOM":
+        _check_end(code._tab, 6)
         name = file.text(code.CustomCode())
-        kind = name if name in CUSTOM else "custom " + (name or "?")
+        kind = name if name in CUSTOM else "custom " + (label(name) or "?")
         options["custom"] = file.array(o.CustomOptionsAsNumpy()).tobytes()
     inputs = [None if i == -1 else _at(tensors, i) for i in file.ints(o.InputsAsNumpy())]
     outputs = [_at(tensors, i) for i in file.ints(o.OutputsAsNumpy())]
-    return Operator(index, kind, code.Version(), inputs, outputs, options)
+    op = Operator(index, kind, code.Version(), inputs, outputs, options)
+    wellformed.check_options(op, OPTIONS.get(o.BuiltinOptionsType(), "NONE"))
+    return op
 
 
 def builtin_code(code: Any) -> int:
@@ -231,13 +243,25 @@ def _options(file: _File, o: Any) -> dict[str, Any]:
     options = cls()
     options.Init(table.Bytes, table.Pos)
     methods = [m for m in vars(cls) if m != "Init" and not m.startswith(("_", "GetRoot"))]
-    values = {}
+    values: dict[str, Any] = {}
+    if cls is tflite.VarHandleOptions:
+        for slot in (4, 6):  # container and name
+            _check_end(options._tab, slot)
     for method in methods:
         if method + "AsNumpy" in methods:
             values[_snake(method)] = file.ints(getattr(options, method + "AsNumpy")())
         elif not method.endswith(("AsNumpy", "Length", "IsNone", "BufferHasIdentifier")):
             values[_snake(method)] = getattr(options, method)()
     return values
+
+
+def _check_end(table: Any, slot: int) -> None:
+    """TFLM compares names up to their first 0, so that this must be their end."""
+    at = table.Offset(slot)
+    text = table.String(at + table.Pos) if at else b""
+    end = table.Vector(at) + table.VectorLen(at) if at else 0
+    if b"\0" in text or (at and table.Bytes[end] != 0):
+        raise ValueError("a name of a variable or an operator has no end")
 
 
 def _snake(name: str) -> str:

@@ -4,14 +4,12 @@
 import struct
 
 from ..errors import UserError
-from .problems import clipped
+from ..text import clipped, listed
 from .reader import DAMAGE, reading
-from .strip import Source
+from .strip import CALLS, Source
 
 # Fields of a model, a subgraph, an operator, a signature (schema.fbs).
 _SUBGRAPHS, _SIGNATURES, _OPERATORS, _OPTIONS_TYPE, _OPTIONS, _KEY, _SUBGRAPH = 2, 7, 3, 3, 4, 2, 4
-# BuiltinOptions that name subgraphs, and how many: IF, WHILE, CALL_ONCE.
-_CALLS = {92: 2, 93: 2, 103: 1}
 
 
 def names(tflite: bytes) -> list[str]:
@@ -30,7 +28,7 @@ def choose(tflite: bytes, name: str | None) -> bytes:
     with reading(tflite):
         signatures = dict(_signatures(Source(bytes(tflite))))
         if name not in signatures:
-            found = f"it has {', '.join(signatures)}" if signatures else "it has none"
+            found = f"it has {listed(list(signatures), 9)}" if signatures else "it has none"
             raise UserError(clipped(f"the model has no signature {name}: {found}"))
         if signatures[name]:
             _exchange(data, signatures[name])
@@ -67,7 +65,7 @@ def _calls(source: Source, graphs: list[int]) -> set[int]:
     for graph in set(graphs):
         for operator in set(source.children(graph, _OPERATORS)):
             options = source.child(operator, _OPTIONS)
-            for i in range(_CALLS.get(source.integer(operator, _OPTIONS_TYPE, "B"), 0) if options else 0):
+            for i in range(CALLS.get(source.integer(operator, _OPTIONS_TYPE, "B"), 0) if options else 0):
                 at = source.field(options, i)
                 found |= {at} if at else set()
     return found

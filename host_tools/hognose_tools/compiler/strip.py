@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Strips a `.tflite` of what TFLM does not read: names, min/max, signatures, metadata, duplicates.
 
+Subgraphs that no operator calls go, too: TFLM prepares them, and crashes on some of their operators.
 Weights that are stored as float16, which TFLM does not know, become float32.
 
 The flatbuffer becomes a tree of objects and is written anew. Equal objects are written once: shapes, zero
@@ -28,6 +29,8 @@ _OPTIONS = {
     71: "144111", 74: "11", 75: "4", 77: "1", 79: "4", 92: "44", 93: "44", 94: "4", 101: "111", 102: "11",
     103: "4", 111: "ss",
 }  # fmt: skip
+# BuiltinOptions whose first fields are numbers of subgraphs, and how many: IF, WHILE, CALL_ONCE.
+CALLS = {92: 2, 93: 2, 103: 1}
 # Index of the bias: its scales follow from those of the other two, and TFLM reads only the first one.
 _BIAS = {3: 2, 4: 2, 9: 2, 67: 3}
 _CUSTOM = 32
@@ -102,6 +105,22 @@ def _text(content: bytes) -> Vector:
     return (4, len(content), content + b"\0")
 
 
+def called(source: Source, graphs: list[int]) -> set[int]:
+    """The numbers of the first subgraph and of all that run with it. `graphs`: where they are."""
+    found: set[int] = set()
+    wanted = [0] if graphs else []
+    while wanted:
+        number = wanted.pop()
+        if number in found:
+            continue
+        found.add(number)
+        for operator in source.children(graphs[number], 3):
+            options = source.child(operator, 4)
+            count = CALLS.get(source.integer(operator, 3, "B"), 0) if options else 0
+            wanted += [source.integer(options, i, "I") for i in range(count)]  # type: ignore[arg-type]
+    return found
+
+
 class _Model:
     """The stripped model as a table."""
 
@@ -111,7 +130,9 @@ class _Model:
         self.buffers: dict[bytes, int] = {b"": 0}  # content to new number; the first is empty
         self.old_buffers = [source.vector(b, 0, 1) for b in source.children(root, 4)]
         codes = [self._code(c) for c in source.children(root, 1)]
-        graphs = [self._graph(g, codes) for g in source.children(root, 2)]
+        places = source.children(root, 2)
+        self.numbers = {old: new for new, old in enumerate(sorted(called(source, places)))}
+        graphs = [self._graph(places[old], codes) for old in self.numbers]
         if outputs is not None:
             graphs[0][2] = (4, len(outputs), struct.pack(f"<{len(outputs)}i", *outputs))
         metadata = [m for m in map(self._metadata, source.children(root, 6)) if m]
@@ -228,7 +249,10 @@ class _Model:
         )
 
     def _options(self, kind: int, at: int) -> Table:
-        return _table({i: self._option(at, i, field) for i, field in enumerate(_OPTIONS.get(kind, ""))})
+        table = {i: self._option(at, i, field) for i, field in enumerate(_OPTIONS.get(kind, ""))}
+        for i in range(CALLS.get(kind, 0)):
+            table[i] = struct.pack("<I", self.numbers[self.source.integer(at, i, "I")])
+        return _table(table)
 
     def _option(self, at: int, number: int, field: str) -> bytes | Vector | None:
         if field == "V":

@@ -9,6 +9,7 @@ import numpy as np
 from .. import files
 from ..compiler.ports import Port
 from ..errors import UserError
+from ..text import listed
 
 MAX_RANDOM = 1 << 30  # bytes
 
@@ -19,7 +20,7 @@ def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
     wanted = [str(i) for i in range(len(ports))]
     if sorted(arrays) != sorted(wanted):
         raise UserError(
-            f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}; the model's inputs are "
+            f"{path} has the arrays {listed(sorted(arrays), 9) or 'none'}; the model's inputs are "
             f"{', '.join(wanted)}, so name them that: numpy.savez(path, **{{'0': array}})"
         )
     loaded = [

@@ -27,16 +27,23 @@ RUNNERS: dict[str, Runner] = {
 
 
 def run(
-    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str, sequence: int = 0
+    hog: bytes,
+    inputs: list[np.ndarray],
+    engine: str,
+    on: str,
+    mode: str,
+    sequence: int = 0,
+    seconds: float | None = None,
 ) -> list[np.ndarray]:
     """Samples in order through one model object, in mode "raw" or "numbers" (see device_run).
 
     The model is reset before every `sequence` samples; 0: never, all are one sequence.
 
     `inputs`: each [samples, *shape], raw elements or (mode "numbers") any numbers. Returns each output
-    [samples, *shape].
+    [samples, *shape]. `seconds`: what one sample may take, in the unix port; only TFLM needs that limit,
+    because the work of our own files is bounded.
     """
-    sink = _samples(hog, inputs, engine, on, mode, sequence)
+    sink = _samples(hog, inputs, engine, on, mode, sequence, seconds)
     return _split(sink, disassemble(hog), len(inputs[0]), mode)
 
 
@@ -55,15 +62,24 @@ def run_layers(
 
 
 def _samples(
-    hog: bytes, inputs: list[np.ndarray], engine: str, on: str, mode: str, sequence: int = 0
+    hog: bytes,
+    inputs: list[np.ndarray],
+    engine: str,
+    on: str,
+    mode: str,
+    sequence: int = 0,
+    seconds: float | None = None,
 ) -> bytes:
     if engine == "tflm" and on == "cpython":
         raise UserError("the tflm engine is a MicroPython module: use --on unix")
     count = len(inputs[0])
     flat = [_flat(a, mode) for a in inputs]
     source = b"".join(a[i].tobytes() for i in range(count) for a in flat)
+    runner = _runner(on)
+    if runner is unix.run:
+        runner = functools.partial(unix.run, seconds=seconds)
     with bar(f"{engine} on {on}", count, "samples", quiet=True) as progress:
-        return _runner(on)(hog, engine, mode, sequence, source, progress.update)
+        return runner(hog, engine, mode, sequence, source, progress.update)
 
 
 def _runner(on: str) -> Runner:

@@ -20,5 +20,8 @@ def run(
     except (ValueError, MemoryError) as e:
         raise UserError(str(e)) from e
     sink = io.BytesIO()
-    device_run.run(model, mode, sequence, io.BytesIO(source), sink, done)
+    try:
+        device_run.run(model, mode, sequence, io.BytesIO(source), sink, done)
+    except ValueError as e:  # a loop of the model that does not end
+        raise UserError(str(e)) from e
     return sink.getvalue()

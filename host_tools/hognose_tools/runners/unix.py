@@ -2,6 +2,8 @@
 """Models on this computer, in MicroPython's unix port."""
 
 import os
+import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -28,7 +30,13 @@ def micropython(engine: str = "native") -> Path:
 
 
 def run(
-    hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
+    hog: bytes,
+    engine: str,
+    mode: str,
+    sequence: int,
+    source: bytes,
+    done: Callable[[], object],
+    seconds: float | None = None,
 ) -> bytes:
     library = Path(hognose.__file__).parents[1]
     # Enough for the model, its arena, and what the reference engine allocates for both.
@@ -46,18 +54,39 @@ def run(
             env={**os.environ, "MICROPYPATH": str(library)},
         )
         assert process.stdout
-        said = b""
         try:
-            while byte := process.stdout.read(1):
-                if byte == b"." and not said:
-                    done()
-                else:
-                    said += byte
+            said = _watch(process.stdout.fileno(), done, seconds)
             code = process.wait()
         finally:
             process.kill()
             process.stdout.close()
         if code:
             lines = said.decode(errors="replace").strip().splitlines()
-            raise UserError(f"MicroPython failed: {lines[-1] if lines else 'it said nothing'}")
+            raise UserError(f"MicroPython failed: {lines[-1] if lines else _end(code)}")
         return Path(folder, "sink").read_bytes()
+
+
+def _watch(stdout: int, done: Callable[[], object], seconds: float | None) -> bytes:
+    """What the process prints until it ends, without the dot for each sample that is done."""
+    said = b""
+    while True:
+        if not select.select([stdout], [], [], seconds)[0]:
+            raise UserError(
+                f"MicroPython was not done with a sample after {seconds:g} s: a loop in the model does not "
+                "end, or it needs more time (--timeout SECONDS)"
+            )
+        piece = os.read(stdout, 4096)
+        if not piece:
+            return said
+        dots = 0 if said else len(piece) - len(piece.lstrip(b"."))
+        for _ in range(dots):
+            done()
+        said += piece[dots:]
+
+
+def _end(code: int) -> str:
+    """How a process ended that said nothing."""
+    try:
+        return f"it stopped with {signal.Signals(-code).name}"
+    except ValueError:
+        return f"it said nothing (exit code {code})"

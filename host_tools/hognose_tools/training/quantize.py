@@ -51,6 +51,7 @@ def quantize(
     """
     if type not in TYPES:
         raise UserError(f"the type {type} is unknown; choose {', '.join(TYPES)}")
+    content = _read(model) if isinstance(model, str | Path) else None
     arrays = _checked(representative) if type != "float32" else []
     if type != "float32" and not arrays:
         raise UserError(
@@ -59,13 +60,8 @@ def quantize(
         )
     with tempfile.TemporaryDirectory(prefix="hognose") as name:
         folder = Path(name)
-        if isinstance(model, str | Path):
-            if Path(model).suffix not in SUFFIXES:
-                raise UserError(f"{model}: a Keras model's file name ends in {' or '.join(SUFFIXES)}")
-            content = files.read(model)
-            if not zipfile.is_zipfile(model) and not content.startswith(b"\x89HDF"):
-                raise UserError(f"{model} is no Keras model; write it with model.save()")
-            (folder / f"model{Path(model).suffix}").write_bytes(content)
+        if content is not None:
+            (folder / f"model{Path(str(model)).suffix}").write_bytes(content)
         else:
             _export(model, folder, arrays)
         np.savez(
@@ -82,6 +78,21 @@ def quantize(
             "use another layer there, or --type float32"
         )
     return tflite
+
+
+def _read(path: str | Path) -> bytes:
+    """A model's file; UserError where it is another kind of file, with what that one is for."""
+    named = Path(path).suffix in SUFFIXES
+    content = files.read(path) if named or Path(path).is_file() else b""
+    if content[4:8] == b"TFL3":
+        raise UserError(f"{path} is a .tflite file already: `hognose pack` makes a .hog of it")
+    if content[:4] == b"HOGN":
+        raise UserError(f"{path} is a .hog file, which is what comes last: give the Keras model")
+    if not named:
+        raise UserError(f"{path}: a Keras model's file name ends in {' or '.join(SUFFIXES)}")
+    if not zipfile.is_zipfile(path) and not content.startswith(b"\x89HDF"):
+        raise UserError(f"{path} is no Keras model; write it with model.save()")
+    return content
 
 
 # The representative data

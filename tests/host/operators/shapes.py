@@ -310,8 +310,9 @@ def _resize(d: Draw, name: str) -> Case:
 def _dynamic_update_slice(d: Draw, name: str) -> Case:
     x = d.input(d.shape(), **d.quantization())
     update = d.input([d.int(1, n) for n in x.shape], **same_quantization(x))
-    starts = np.array([d.int(-2, n + 1) for n in x.shape], np.int32)
     index = d.of(("int32", "int64"))
+    ends = np.iinfo(index).min, np.iinfo(index).max
+    starts = np.array([d.of((d.int(-2, n + 1), *ends)) for n in x.shape], np.int64)
     start = d.input((len(x.shape),), index)
     d.inputs[-1] = (start, starts.astype(index))
     return single(d, name, [x, update, start], d.output(x.shape, **same_quantization(x)))

@@ -37,7 +37,7 @@ from . import (
 from .steps import Const, Label, Lowered, Step, View
 from .tensors import ASK_TYPE, Unsupported, typecode
 
-__all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
+__all__ = ["ASK_TYPE", "LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
 MAX_PORTS = 64  # inputs, and as many outputs, that an engine takes
 # What is raised where an option, an input or a shape is missing that every real model has.
@@ -50,7 +50,7 @@ def lower(graph: Graph) -> Lowered:
     low = Lowered(graph)
     for what, count in (("inputs", len(graph.inputs)), ("outputs", len(graph.outputs))):
         if not 1 <= count <= MAX_PORTS:
-            low.problems[f"a model has 1 to {MAX_PORTS} {what}"] = [str(count)]
+            low.problems[f"{count} {what}, a model has 1 to {MAX_PORTS} {what}"] = ["the file"]
     for t in (*graph.inputs, *graph.outputs):
         if t.dtype not in TYPECODE:
             low.problems.setdefault(f"{t.dtype} inputs and outputs: {ASK_TYPE}", []).append(t.label)
@@ -137,6 +137,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "AVERAGE_POOL_2D": pool.pool,
     "BATCH_MATMUL": matmul.batch_matmul,
     "BATCH_TO_SPACE_ND": space.batch_to_space,
+    "BITCAST": move.bitcast,
     "BROADCAST_ARGS": binary.broadcast_args,
     "BROADCAST_TO": move.broadcast_to,
     "CALL_ONCE": _call_once,
@@ -191,6 +192,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "PADV2": move.pad,
     "PRELU": binary.prelu,
     "QUANTIZE": unary.quantize,
+    "RANK": move.rank_of,
     "READ_VARIABLE": variables.read_variable,
     "REDUCE_MAX": reduce.extreme,
     "REDUCE_MIN": reduce.extreme,
@@ -202,6 +204,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     "REVERSE_V2": move.reverse,
     "ROUND": unary.unary,
     "RSQRT": unary.unary,
+    "SELECT": binary.select,
     "SELECT_V2": binary.select,
     "SHAPE": move.shape_of,
     "SIN": unary.unary,
@@ -222,6 +225,7 @@ LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
     circular_buffer.KIND: circular_buffer.circular_buffer,
     detect.KIND: detect.detection,
     "TANH": unary.sigmoid,
+    "TILE": move.tile,
     "TRANSPOSE_CONV": transpose_conv.transpose_conv,
     "TRANSPOSE": move.transpose,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,

@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
 from ..layouts import FUNCTIONS
-from ..records import Loop
+from ..records import ITEMSIZE, Loop
 from .move import copy, shifted
 from .steps import Lowered, View
 from .tensors import (
@@ -164,7 +165,7 @@ def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
     """The type of all `tensors`, which must be one of `kinds`."""
     kind = typecode(*tensors)
     if kind not in kinds:
-        raise Unsupported(f"{op.kind} of {tensors[0].dtype} is not supported: {ASK_TYPE}")
+        raise Unsupported(f"{tensors[0].dtype} is not supported here: {ASK_TYPE}")
     return kind
 
 
@@ -203,6 +204,10 @@ def select(low: Lowered, op: Operator) -> None:
     condition, x, other = op.inputs[:3]
     y = op.outputs[0]
     assert condition is not None and x is not None and other is not None
+    if op.kind == "SELECT" and len(condition.shape) == 1 < len(y.shape):  # it chooses rows
+        shape = (condition.size,) + (1,) * (len(y.shape) - 1)
+        place, condition = low.place(condition), replace(condition, index=low.new_index(), shape=shape)
+        low.places[condition.index] = place
     kind = typecode(x, other, y)
     shapes = [t.shape for t in (condition, x, other)]
     if condition.dtype != "bool" or np.broadcast_shapes(*shapes) != y.shape:
@@ -216,8 +221,10 @@ def select(low: Lowered, op: Operator) -> None:
     _emit(low, op, "SELECT", (condition, x, y), kind, {})
 
 
-def integers_combined(low: Lowered, op: Operator, name: str, operands: Sequence[Any], loop: Loop) -> View:
-    """The function `name` of int32 values at two places, in a new buffer."""
-    values = low.new_buffer(4 * loop.n)
-    emit(low, op, name, "i", {"in1": operands[0], "in2": operands[1], "out": values}, [loop])
+def integers_combined(
+    low: Lowered, op: Operator, name: str, operands: Sequence[Any], loop: Loop, kind: str = "i"
+) -> View:
+    """The function `name` of integers at two places, in a new buffer."""
+    values = low.new_buffer(ITEMSIZE[kind] * loop.n)
+    emit(low, op, name, kind, {"in1": operands[0], "in2": operands[1], "out": values}, [loop])
     return values

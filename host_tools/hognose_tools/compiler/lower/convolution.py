@@ -164,7 +164,7 @@ def emit(
         int4 = False  # DENSE has a layout of its own for such weights
         weights = dense.eights(low, x, weights)
         sizes = replace(sizes, rows=POINT, columns=POINT, in_c=weights.shape[3])
-    if one_pixel and (int4 or kind == "b") and sizes.out_c > (part := dense.part(weights, int4)):
+    if one_pixel and kind == "b" and sizes.out_c > (part := dense.part(weights, int4)):
         for first in range(0, sizes.out_c, part):
             some = slice(first, min(first + part, sizes.out_c))
             piece = replace(sizes, out_c=some.stop - some.start)

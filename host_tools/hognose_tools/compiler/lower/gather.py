@@ -177,10 +177,8 @@ def dynamic_update_slice(low: Lowered, op: Operator) -> None:
     fits(x.shape == y.shape and len(update.shape) == len(x.shape) == starts.size, x, y)
     fits(all(n <= m for n, m in zip(update.shape, x.shape, strict=True)), update, y)
     first = low.place(starts)
-    if starts.dtype == "int64":  # their lower words
-        first, words = low.new_buffer(4 * starts.size), first
-        fields = {"in": words, "out": first, "run": 4}
-        low.emit("MOVE", op, fields, [Loop(starts.size, 8, 4)], kind="i")
+    if starts.dtype == "int64":
+        first = _words(low, op, first, [m - n for n, m in zip(update.shape, x.shape, strict=True)])
     elif starts.dtype != "int32":
         raise Unsupported(f"starts of type {starts.dtype} are not supported: use int32")
     strides = contiguous(x.shape)
@@ -189,3 +187,14 @@ def dynamic_update_slice(low: Lowered, op: Operator) -> None:
     loops = [Loop(n, s, m - n) for n, m, s in zip(update.shape, x.shape, strides, strict=True)]
     fields = {"in": low.place(update), "starts": first, "out": low.place(y)}
     low.emit("UPDATE", op, fields, loops, kind=kind)
+
+
+def _words(low: Lowered, op: Operator, values: View | Const, most: list[int]) -> View:
+    """int64 values as int32, after those below 0 and above `most` have become these."""
+    for name, bounds in (("MINIMUM", most), ("MAXIMUM", [0] * len(most))):
+        bound = Const(np.array(bounds, "<i8").tobytes())
+        values = integers_combined(low, op, name, (values, bound), Loop(len(most), 1, 1), "q")
+    words = low.new_buffer(4 * len(most))
+    fields = {"in": values, "out": words, "run": 4}
+    low.emit("MOVE", op, fields, [Loop(len(most), 8, 4)], kind="i")
+    return words

@@ -70,6 +70,7 @@ def fully_connected(low: Lowered, op: Operator) -> None:
         weights.ndim != 2
         or x.size % weights.shape[1]
         or y.size * weights.shape[1] != x.size * weights.shape[0]
+        or y.shape[-1:] != weights.shape[:1]
     ):
         raise Unsupported(
             f"the shapes {list(x.shape)}, {list(w.shape)}, {list(y.shape)} of input, "
@@ -84,7 +85,7 @@ def fully_connected(low: Lowered, op: Operator) -> None:
 def _with_computed_weights(low: Lowered, op: Operator, x: Tensor, w: Tensor, y: Tensor) -> None:
     kind = arithmetic(x, w, y)
     columns, depth = w.shape
-    fits(x.size % depth == 0 and y.size * depth == x.size * columns, x, y)
+    fits(x.size % depth == 0 and y.size * depth == x.size * columns and y.shape[-1:] == (columns,), x, y)
     bias = op.inputs[2] if len(op.inputs) > 2 else None
     if bias is not None:
         values = constant(op, 2, "bias").reshape(-1)

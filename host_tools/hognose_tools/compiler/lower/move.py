@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Operator, Tensor
-from ..records import ITEMSIZE, Loop
+from ..records import ITEMSIZE, MAX_LOOPS, Loop
 from .steps import Const, Lowered, View
 from .tensors import (
     Unsupported,
@@ -32,6 +32,14 @@ MAX_COPIES = 64  # that one operator may become
 def reshape(low: Lowered, op: Operator) -> None:
     x, y = same_size(op)
     typecode(x, y)
+    low.alias(x, y)
+
+
+def bitcast(low: Lowered, op: Operator) -> None:
+    """The same bytes under another type."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    fits(x.size * ITEMSIZE[typecode(x)] == y.size * ITEMSIZE[typecode(y)], x, y)
     low.alias(x, y)
 
 
@@ -117,7 +125,7 @@ def pack(low: Lowered, op: Operator) -> None:
     typecode(*inputs, y)
     axis = axis_of(op.options["axis"], len(y.shape))
     strides = contiguous(y.shape)
-    fits(len(inputs) == y.shape[axis], inputs[0], y)
+    fits(len(inputs) == y.shape[axis] == op.options["values_count"], inputs[0], y)
     for i, t in enumerate(inputs):
         fits(t.shape == without(y.shape, axis), t, y)
         copy(low, op, t, y, t.shape, (0, contiguous(t.shape)), (i * strides[axis], without(strides, axis)))
@@ -129,7 +137,7 @@ def unpack(low: Lowered, op: Operator) -> None:
     typecode(x, *op.outputs)
     axis = axis_of(op.options["axis"], len(x.shape))
     strides = contiguous(x.shape)
-    fits(len(op.outputs) == x.shape[axis], x, op.outputs[0])
+    fits(len(op.outputs) == x.shape[axis] == op.options["num"], x, op.outputs[0])
     for i, y in enumerate(op.outputs):
         fits(y.shape == without(x.shape, axis), x, y)
         copy(low, op, x, y, y.shape, (i * strides[axis], without(strides, axis)), (0, contiguous(y.shape)))
@@ -231,7 +239,36 @@ def broadcast_to(low: Lowered, op: Operator) -> None:
     typecode(x, y)
     full = (1,) * (len(y.shape) - len(x.shape)) + x.shape
     fits(len(full) == len(y.shape) and all(n in (1, m) for n, m in zip(full, y.shape, strict=True)), x, y)
+    said = op.inputs[1] if len(op.inputs) > 1 else None
+    fits(said is None or said.data is None or integers(op, 1, "shape") == list(y.shape), x, y)
     copy(low, op, x, y, y.shape, (0, broadcast_strides(x.shape, y.shape)), (0, contiguous(y.shape)))
+
+
+def tile(low: Lowered, op: Operator) -> None:
+    """Each axis becomes two: the repetitions, which read the same bytes again, and the input's own."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    typecode(x, y)
+    same_numbers(x, y)
+    multiples = integers(op, 1, "multiples")
+    fits(len(multiples) == len(x.shape) and all(m >= 0 for m in multiples), x, y)
+    fits(tuple(m * n for m, n in zip(multiples, x.shape, strict=True)) == y.shape, x, y)
+    _tile(low, op, x, y, multiples)
+
+
+def _tile(low: Lowered, op: Operator, x: Tensor, y: Tensor, multiples: list[int]) -> None:
+    sizes: list[int] = []
+    a: list[int] = []
+    b: list[int] = []
+    for m, n, s, t in zip(multiples, x.shape, contiguous(x.shape), contiguous(y.shape), strict=True):
+        sizes, a, b = [*sizes, m, n], [*a, 0, s], [*b, n * t, t]
+    if len(nest(sizes, a, b)) <= MAX_LOOPS:
+        return copy(low, op, x, y, sizes, (0, a), (0, b))
+    last = max(i for i, m in enumerate(multiples) if m > 1)  # in two steps: this axis, then the others
+    shape = tuple(n * m if i == last else n for i, (n, m) in enumerate(zip(x.shape, multiples, strict=True)))
+    part = replace(y, index=low.new_index(), shape=shape)
+    _tile(low, op, x, part, [m if i == last else 1 for i, m in enumerate(multiples)])
+    return _tile(low, op, part, y, [1 if i == last else m for i, m in enumerate(multiples)])
 
 
 # --- making -------------------------------------------------------------------------------------
@@ -242,8 +279,7 @@ def fill_with(low: Lowered, op: Operator) -> None:
     x, y = op.inputs[1], op.outputs[0]
     assert x is not None
     typecode(x, y)
-    constant(op, 0, "shape")
-    fits(x.size == 1, x, y)
+    fits(x.size == 1 and integers(op, 0, "shape") == list(y.shape), x, y)
     copy(low, op, x, y, (y.size,), (0, (0,)), (0, (1,)))
 
 
@@ -257,7 +293,14 @@ def shape_of(low: Lowered, op: Operator) -> None:
     low.places[y.index] = Const(np.array(x.shape, y.dtype).tobytes())
 
 
+def rank_of(low: Lowered, op: Operator) -> None:
+    """RANK, which is known at pack time."""
+    x, y = op.inputs[0], op.outputs[0]
+    assert x is not None
+    fits(y.size == 1 and y.dtype == "int32", x, y)
+    low.places[y.index] = Const(np.array([len(x.shape)], "<i4").tobytes())
+
+
 def zeros_like(low: Lowered, op: Operator) -> None:
-    y = op.outputs[0]
-    typecode(y)
-    fill(low, op, y, 0)
+    typecode(same_size(op)[1])
+    fill(low, op, op.outputs[0], 0)

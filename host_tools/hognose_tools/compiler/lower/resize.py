@@ -12,7 +12,7 @@ from .gather import gather_rows, progressions
 from .geometry import images
 from .move import MAX_COPIES, copy
 from .steps import Const, Lowered
-from .tensors import Unsupported, contiguous, fits, typecode
+from .tensors import Unsupported, contiguous, fits, integers, typecode
 
 _MAX_SIZE = 65535  # of an image whose rows and columns are listed here
 
@@ -24,6 +24,7 @@ def resize_bilinear(low: Lowered, op: Operator) -> None:
     if kind not in "bf":
         raise Unsupported(f"{x.dtype} is not supported here: resize float32 or int8 values")
     image = images(low, x, y)
+    fits(integers(op, 1, "size") == list(y.shape[1:3]), x, y)
     fields = {
         **image,
         "half_pixel": int(bool(op.options.get("half_pixel_centers"))),
@@ -48,6 +49,7 @@ def resize_nearest(low: Lowered, op: Operator) -> None:
     assert x is not None
     typecode(x, y)
     fits(len(x.shape) == len(y.shape) == 4 and (x.shape[0], x.shape[3]) == (y.shape[0], y.shape[3]), x, y)
+    fits(integers(op, 1, "size") == list(y.shape[1:3]), x, y)
     if max(y.shape) > _MAX_SIZE:
         raise Unsupported(f"{max(y.shape)} rows, columns or channels are too many, {_MAX_SIZE} is the limit")
     sources = [_nearest(op, x.shape[i], y.shape[i]) for i in (1, 2)]

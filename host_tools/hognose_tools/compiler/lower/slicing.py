@@ -25,6 +25,8 @@ def slice_(low: Lowered, op: Operator) -> None:
     begin = integers(op, 1, "begin")
     fits(len(begin) == len(x.shape) == len(y.shape), x, y)
     fits(all(b >= 0 and b + n <= m for b, n, m in zip(begin, y.shape, x.shape, strict=True)), x, y)
+    sizes = [m - b if n == -1 else n for n, b, m in zip(integers(op, 2, "size"), begin, x.shape, strict=True)]
+    fits(tuple(sizes) == y.shape, x, y)
     strides = contiguous(x.shape)
     first = sum(b * s for b, s in zip(begin, strides, strict=True))
     copy(low, op, x, y, y.shape, (first, strides), (0, contiguous(y.shape)))

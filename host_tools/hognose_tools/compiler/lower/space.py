@@ -45,6 +45,7 @@ def space_to_batch(low: Lowered, op: Operator) -> None:
     block, pads = _batch_blocks(op, "paddings")
     fits(len(x.shape) == len(y.shape) > len(block), x, y)
     _batches_fit(y, x.shape[0] * prod(block))
+    _blocks_fit(x, y, block, pads)
     if any(pads):
         # TFLM never sets the padding value: it is the 0 of a fresh arena, not the zero point.
         fill(low, op, y, 0)
@@ -58,6 +59,7 @@ def batch_to_space(low: Lowered, op: Operator) -> None:
     block, crops = _batch_blocks(op, "crops")
     fits(len(x.shape) == len(y.shape) > len(block), x, y)
     _batches_fit(x, y.shape[0] * prod(block))
+    _blocks_fit(y, x, block, crops)
     _batch_copies(low, op, small=y, large=x, block=block, before=crops[::2])
 
 
@@ -67,6 +69,15 @@ def _batches_fit(t: Tensor, batches: int) -> None:
             f"{list(t.shape)} has not {batches} batches, and TFLM would mix them up: "
             "convert the model with a fixed batch size of 1"
         )
+
+
+def _blocks_fit(small: Tensor, large: Tensor, block: list[int], amounts: list[int]) -> None:
+    """`amounts`: how many more elements than `small` the blocks have, before and after each blocked axis."""
+    ends = zip(amounts[::2], amounts[1::2], strict=True)
+    sizes = [n + before + after for n, (before, after) in zip(small.shape[1:], ends, strict=False)]
+    whole = [n * size for n, size in zip(large.shape[1:], block, strict=False)]
+    rest = len(block) + 1
+    fits(sizes == whole and small.shape[rest:] == large.shape[rest:], small, large)
 
 
 def _batch_blocks(op: Operator, what: str) -> tuple[list[int], list[int]]:

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..graph import Operator, Tensor
 from ..records import TYPECODE, Loop
+from ..unsigned import UNSIGNED
 
 ACTIVATIONS = {0: None, 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _BOUNDS = {"RELU": (0.0, None), "RELU_N1_TO_1": (-1.0, 1.0), "RELU6": (0.0, 6.0)}
+FLT_MIN = float(np.finfo(np.float32).tiny)
 FLT_MAX = float(np.finfo(np.float32).max)
 INT32 = (-(2**31), 2**31 - 1)
 LIMITS = {"b": (-128, 127), "h": (-(2**15), 2**15 - 1), "i": INT32, "q": INT32, "?": INT32, "B": INT32}
@@ -49,7 +51,13 @@ def arithmetic(*tensors: Tensor, kinds: str = "bf") -> str:
         raise Unsupported(f"{tensors[0].dtype} is not supported here: {ASK_TYPE}")
     low, high = {"b": (-128, 127), "h": (0, 0)}.get(kind, (0, 0))
     for t in tensors if kind in "bh" else ():
-        if len(t.scales) != 1 or not t.scale > 0 or not low <= t.zero_point <= high:
+        if len(t.scales) > 1:
+            raise Unsupported(
+                f"an {t.dtype} tensor has a scale for each channel, where TFLM and hognose take one for all: "
+                "quantize these weights per tensor"
+            )
+        # (TFLM's arithmetic differs with scales that are not normal.)
+        if not len(t.scales) or not t.scale >= FLT_MIN or not low <= t.zero_point <= high:
             raise Unsupported(
                 f"an {t.dtype} tensor has no usable scale and zero point: quantize the model again"
             )
@@ -64,7 +72,7 @@ def constant(op: Operator, i: int, what: str) -> np.ndarray:
         if what in ("weights", "bias"):
             remedy = "multiply with BATCH_MATMUL, or add with ADD, what the model computes"
         raise Unsupported(f"its {what} must be a constant: {remedy}")
-    if t.dtype not in TYPECODE:
+    if t.dtype not in TYPECODE and t.dtype not in UNSIGNED:
         raise Unsupported(f"its {what}, of {t.dtype}, cannot be read: damaged model")
     return t.data
 

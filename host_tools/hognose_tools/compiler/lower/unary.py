@@ -90,7 +90,7 @@ def unary(low: Lowered, op: Operator) -> None:
     if kind == "h" and op.kind in _INT16:
         arithmetic(x, y, kinds="h")
         return _INT16[op.kind](low, op, x, y)
-    raise Unsupported(f"{op.kind} of {x.dtype} is not supported: {ASK_TYPE}")
+    raise Unsupported(f"{x.dtype} is not supported here: {ASK_TYPE}")
 
 
 def _absolute(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:

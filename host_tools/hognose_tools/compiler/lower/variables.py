@@ -16,6 +16,8 @@ READ, ASSIGN = "READ_VARIABLE", "ASSIGN_VARIABLE"
 
 
 def var_handle(low: Lowered, op: Operator) -> None:
+    if op.inputs or op.outputs[0].dtype != "resource" or "shared_name" not in op.options:
+        raise Unsupported("a variable without a name: damaged model")
     low.handles[op.outputs[0].index] = _key(op)
 
 
