@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The command line: a table of verbs, modules of commands/ with `add_arguments(parser)` and `main(args)`."""
 
 import argparse
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from .errors import UserError
+from . import files, signals
+from .errors import UserError, one_line
 
 VERBS = {
     "train": "train a small network on recorded data",
@@ -38,11 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in sys.stdout, sys.stderr:  # a terminal may lack a letter of ours or of a file's name
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = _run(arguments)
-        sys.stdout.flush()  # here, where what goes wrong is told
-        return code
+        with signals.raised():
+            code = _run(arguments)
+            sys.stdout.flush()  # here, where what goes wrong is told
+            return code
     except UserError as e:
-        print(f"hognose: {e}", file=sys.stderr)
+        print(f"hognose: {one_line(e)}", file=sys.stderr)
         return 2
     except MemoryError:
         print("hognose: not enough memory on this computer: try fewer samples", file=sys.stderr)
@@ -53,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as e:  # what no verb expects: a full disk for temporary files or for the output
         print(f"hognose: {e}", file=sys.stderr)
         return 2
+    except signals.Stopped as e:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"hognose: stopped ({e})", file=sys.stderr)
+        return e.code
     except KeyboardInterrupt:
         print("hognose: interrupted", file=sys.stderr)
         return 130
@@ -70,4 +76,18 @@ def _run(arguments: list[str]) -> int:
             modules[verb] = importlib.import_module(f".commands.{verb}", __package__)
             modules[verb].add_arguments(sub)
     args = parser.parse_args(arguments)
+    _check_outputs(args)
     return modules[args.verb].main(args)
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """UserError where an output is a file that another argument names, or one of another kind."""
+    given = vars(args)
+    for output, kind in given.get("written", {}).items():
+        if given[output] is not None:
+            others = [v for key, value in given.items() if key != output for v in _texts(value)]
+            files.check(given[output], kind, others, args.force)
+
+
+def _texts(value: object) -> list[str]:
+    return [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]

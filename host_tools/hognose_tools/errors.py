@@ -1,7 +1,25 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can mend, and its text."""
+
+import re
+
+LIMIT = 590  # characters of a message
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and the like, which Keras writes into its texts
 
 
 class UserError(Exception):
     """Bad usage or bad input: one line that says what is wrong and what to do (exit code 2)."""
+
+
+def one_line(text: object, limit: int = LIMIT) -> str:
+    """A text of somebody else's as one line of at most `limit` characters that a terminal only shows."""
+    words = " ".join(_ESCAPES.sub("", str(text)).split())
+    line = "".join(c if c.isprintable() else "?" for c in words)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def listed(names: list[str], limit: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -2,9 +2,21 @@
 """Arguments that several verbs have."""
 
 import argparse
+from typing import Any
 
 from ..errors import UserError
 from ..runners import ENGINES, RUNNERS
+
+
+def add_output(parser: argparse.ArgumentParser, *flags: str, kind: str, **options: Any) -> None:
+    """A file that the verb writes, checked before it runs. `kind`: the ending of such files."""
+    action = parser.add_argument(*flags, **options)
+    written = parser.get_default("written") or {}
+    if not written:
+        parser.add_argument(
+            "--force", action="store_true", help="overwrite what is read, and files of another kind"
+        )
+    parser.set_defaults(written={**written, action.dest: kind})
 
 
 def add_runner(parser: argparse.ArgumentParser) -> None:
