@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TensorFlow, loaded only when it is needed and without its greetings."""
 
 import os
