@@ -27,7 +27,7 @@ BUILD := $(CURDIR)/.build
 VENV := $(CURDIR)/.venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
-ENGINE := $(wildcard native_module/engine/*.[ch] native_module/engine/kernels/*.[ch])
+ENGINE := $(wildcard native_module/engine/*.[ch] native_module/engine/ops/*.[ch])
 UNIX := $(BUILD)/unix/micropython
 UNIX_STOCK := $(BUILD)/unix-stock/micropython
 UNIX_TFLM := $(BUILD)/unix-tflm/micropython
@@ -44,6 +44,7 @@ test: lint typings $(BUILD)/.extension unix unix-tflm natmod qemu rp2040
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
+	@$(PYTHON) native_module/tables.py --check
 
 bench: $(BUILD)/.extension unix unix-tflm
 	@PYTHONPATH=tests/qemu:tests/unix:tests/host $(PYTHON) tests/bench.py $(if $(LAYERS),--layers)
@@ -145,7 +146,7 @@ endef
 # The C extension is built by .extension, so that a changed engine does not bring pip into it.
 $(VENV)/.train: pyproject.toml | $(PYTHON)
 	$(call pip,'setuptools>=77' wheel -e '.[train]',TensorFlow and hognose (1.6 GB the first time))
-	$(call pip,$$($(PYTHON) -c 'from hognose_tools.data.datasets import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
+	$(call pip,$$($(PYTHON) -c 'from hognose_tools.data.formats import AEON; print(*AEON.split()[2:])'),recorded motion for the example)
 	@touch $@ $(BUILD)/.extension
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.train

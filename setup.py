@@ -9,20 +9,20 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
+NATMOD = Path(".build", "natmod")
+
 
 class BuildPy(build_py):
-    """A wheel carries the native modules that `make natmod` has built, for `hognose deploy`."""
+    """A wheel carries what `make natmod` has built to link native modules from, and MicroPython's linker."""
 
     def run(self):
         super().run()
         if self.editable_mode:
             return
-        for module in glob(".build/natmod/**/_hognose.mpy", recursive=True):
-            if "obj" not in Path(module).parts:
-                place = Path(module).relative_to(".build")
-                target = Path(self.build_lib, "hognose_tools", "board", place)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(module, target)
+        target = Path(self.build_lib, "hognose_tools", "board", "natmod")
+        target.mkdir(parents=True, exist_ok=True)
+        for path in (*NATMOD.glob("*.zip"), *NATMOD.glob("mpy_ld.py")):
+            shutil.copy(path, target)
 
 
 setup(
@@ -33,7 +33,7 @@ setup(
             sources=sorted(
                 glob("native_module/cpython/*.c")
                 + glob("native_module/engine/*.c")
-                + glob("native_module/engine/kernels/*.c")
+                + glob("native_module/engine/ops/*.c")
             ),
             depends=sorted(glob("native_module/engine/**/*.h", recursive=True)),
             include_dirs=["native_module/engine"],

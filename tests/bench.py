@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`make bench`: counts, never times. Writes tables into native_module/BENCHMARKS.md, and a picture beside it.
 
 With --layers (`make bench LAYERS=1`): the cycles of each operator, printed and no more.
@@ -25,7 +24,6 @@ import picture
 import qemu
 from hognose_tools import files
 from hognose_tools.analysis.bench import bench
-from hognose_tools.analysis.operators import markdown as operators_table
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.commands.bench import table
 from hognose_tools.compiler import Compiled, compile_tflite
@@ -35,7 +33,7 @@ from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "native_module" / name for name in ("BENCHMARKS.md", "README.md")]
+PAGE = ROOT / "native_module" / "BENCHMARKS.md"
 PICTURE = ROOT / "native_module" / "benchmarks.svg"
 MOBILENET = ROOT / ".build" / "bench" / "mobilenet_v1_0.25_96.tflite"
 MODELS = Path(os.environ.get("HOGNOSE_MODELS", ROOT.parent / "shared" / "models"))
@@ -147,9 +145,11 @@ def targets() -> list[str]:
 def kind(layer: Layer, record: Record) -> str | None:
     """The kind of layer that a record with MACs is; None where it has none."""
     f = record.fields
-    if record.name == "DEPTHWISE":
+    if record.name == "DENSE":
+        return "dense"
+    if record.name in ("DEPTHWISE", "DEPTHWISE_TILED"):
         return "depthwise"
-    if record.name != "CONV":
+    if record.name not in ("CONV", "CONV_TILED"):
         return None
     if f["out_h"] * f["out_w"] == 1:
         return "dense"
@@ -315,7 +315,7 @@ def main() -> int:
         for text in layers():
             print(text)
         return 0
-    pages = {path: path.read_text() for path in PAGES}
+    page = PAGE.read_text()
     for name, rows in {
         "kinds": kinds(),
         "targets": targets(),
@@ -326,15 +326,13 @@ def main() -> int:
         "code": code(),
         "matrix": matrix.rows(MODELS),
         "instructions": instructions_table(),
-        "operators": operators_table(),
     }.items():
         print("\n".join(rows), end="\n\n")
         marks = f"<!-- {name} -->", f"<!-- /{name} -->"
         table = "\n".join([marks[0], "", *rows, "", marks[1]])
-        (path,) = [path for path, page in pages.items() if all(mark in page for mark in marks)]
-        pages[path] = re.sub(f"{marks[0]}.*{marks[1]}", lambda _, t=table: t, pages[path], flags=re.DOTALL)
-    for path, page in pages.items():
-        files.write(path, page.encode())
+        page, places = re.subn(f"{marks[0]}.*{marks[1]}", lambda _, t=table: t, page, flags=re.DOTALL)
+        assert places == 1, name
+    files.write(PAGE, page.encode())
     return 0
 
 

@@ -12,6 +12,7 @@ import pytest
 import cases_page
 
 ROOT = Path(__file__).parents[1]
+TABLE = ROOT / ".build" / "operators.md"
 
 # The same examples on every run, so that a red CI means a change; HOGNOSE_EXAMPLES asks for others.
 _EXAMPLES = os.environ.get("HOGNOSE_EXAMPLES")
@@ -38,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def cases_run(request: pytest.FixtureRequest) -> Counter:
-    """Cases compared, by (operator, type, engine); printed when the tests are done."""
+    """Cases compared, by (operator, type, engine); written to a table when the tests are done."""
     return request.config.stash[_counts]
 
 
@@ -46,12 +47,11 @@ def pytest_terminal_summary(terminalreporter, exitstatus: int, config: pytest.Co
     counts = config.stash[_counts]
     if not counts:
         return
-    engines = sorted({engine for _, _, engine in counts})
-    terminalreporter.section("cases compared with TFLM")
-    terminalreporter.write_line(f"{'operator':28}{'type':9}" + "".join(f"{e:>18}" for e in engines))
-    for name, dtype in sorted({key[:2] for key in counts}):
-        figures = "".join(f"{counts[name, dtype, e] or '-':>18}" for e in engines)
-        terminalreporter.write_line(f"{name:28}{dtype:9}{figures}")
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(cases_page.table(counts))
+    where = TABLE.relative_to(ROOT)
+    total = f"{sum(counts.values()):,} cases compared with TFLM"
+    terminalreporter.write_line(f"{total}, by operator, type and engine in {where}")
     path = config.getoption("--cases-page")
     if path and exitstatus == 0:
         path.write_text(cases_page.page(counts))

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Neural networks in MicroPython: `Model` runs a `.hog` file. Optional parts may be left off the board."""
 
 from .model import Model as Model

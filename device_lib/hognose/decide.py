@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`Decision`: one steady answer out of predictions that flicker.
 
 decision = Decision(len(model.labels), need=2, of=3)

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """LiteRT's `Interpreter` on the board: the first example that everyone knows, with the import line changed.
 
     from hognose.lite import Interpreter
@@ -17,10 +16,9 @@ A `.tflite` needs a firmware with the module `tflm`; a `.hog` runs on any. Tenso
 
 from array import array
 
-from .model import Model, _flatten
+from .hogfile import DTYPES
+from .model import Model, flatten
 from .tflm_engine import flatbuffer, tflm
-
-_DTYPES = {"b": "int8", "f": "float32", "h": "int16", "i": "int32", "B": "uint8", "q": "int64"}
 
 
 class Interpreter:
@@ -165,7 +163,7 @@ class _Tensor:
             value = (value,)
         if isinstance(value, (list, tuple)):
             try:
-                self._check(_flatten(value, self.values, 0), self.size, "values")
+                self._check(flatten(value, self.values, 0), self.size, "values")
             except IndexError:
                 self._check("more", self.size, "values")
             except TypeError:
@@ -214,7 +212,7 @@ def _describe(tensors, names, index):
         d = _Description()
         d.index = index + i
         d.name = names[i] if i < len(names) else str(i)
-        d.typecode, d.dtype = t.dtype, _DTYPES[t.dtype]
+        d.typecode, d.dtype = t.dtype, DTYPES[t.dtype]
         d.shape, d.size, d.nbytes = t.shape, t.size, t.nbytes()
         d.scale, d.zero_point = (0.0, 0) if t.dtype == "f" else (t.scale, t.zero_point)
         result.append(d)

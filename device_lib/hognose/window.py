@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`Window`: the last samples of a sensor, in the order a model wants them.
 
 window = Window(50, 6, hop=10)  # 50 samples of 6 channels; ready again after every 10

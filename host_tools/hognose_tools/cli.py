@@ -19,6 +19,7 @@ VERBS = {
     "inspect": "show what is in a .tflite or .hog: layers, MACs, memory, sizes",
     "run": "run a .hog on samples from a file",
     "deploy": "copy library, native module, model and app to a board",
+    "module": "link the native module for some models",
     "boards": "list the boards that are plugged in",
     "bench": "count cycles of one inference on an emulated Pico, or microseconds on a board",
     "debug": "show layer by layer what quantization does to a model",
@@ -36,12 +37,12 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done; 1 the difference that a command exists to find; 2 bad usage or bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in sys.stdout, sys.stderr:  # a terminal may lack a letter of ours or of a file's name
+    for stream in sys.stdout, sys.stderr:  # a terminal may not be able to show every letter
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         with signals.raised():
             code = _run(arguments)
-            sys.stdout.flush()  # here, where what goes wrong is told
+            sys.stdout.flush()  # here, where errors are reported
             return code
     except UserError as e:
         print(f"hognose: {one_line(e)}", file=sys.stderr)
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
         return 0
-    except OSError as e:  # what no verb expects: a full disk for temporary files or for the output
+    except OSError as e:  # e.g. a full disk
         print(f"hognose: {e}", file=sys.stderr)
         return 2
     except signals.Stopped as e:
@@ -72,7 +73,7 @@ def _run(arguments: list[str]) -> int:
     modules = {}
     for verb, help_text in VERBS.items():
         sub = verbs.add_parser(verb, help=help_text, description=help_text)
-        if verb == wanted:  # only what is asked for is imported: TensorFlow takes seconds
+        if verb == wanted:  # import only this one: TensorFlow takes seconds
             modules[verb] = importlib.import_module(f".commands.{verb}", __package__)
             modules[verb].add_arguments(sub)
     args = parser.parse_args(arguments)

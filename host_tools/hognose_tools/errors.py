@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one exception for mistakes that a user can mend, and its text."""
+"""The exception for mistakes that the user can fix, and what its text may be."""
 
 import re
 
@@ -9,17 +9,17 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and the like, which
 
 
 class UserError(Exception):
-    """Bad usage or bad input: one line that says what is wrong and what to do (exit code 2)."""
+    """Bad usage or bad input. Its text is one line that says what is wrong and what to do (exit code 2)."""
 
 
 def one_line(text: object, limit: int = LIMIT) -> str:
-    """A text of somebody else's as one line of at most `limit` characters that a terminal only shows."""
+    """`text` as one line of printable characters, at most `limit` of them."""
     words = " ".join(_ESCAPES.sub("", str(text)).split())
     line = "".join(c if c.isprintable() else "?" for c in words)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def listed(names: list[str], limit: int = 5) -> str:
-    """The first names, and how many more there are."""
+    """The first `limit` names, and how many more there are."""
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -125,6 +125,7 @@ _KINDS: dict[str, Callable[[bytes, BinaryIO], bool]] = {
     ".hog": lambda head, _: head[:4] == b"HOGN",
     ".html": lambda head, _: head.lstrip().lower().startswith((b"<!doctype html", b"<html")),
     ".keras": lambda _, file: "config.json" in _names(file),
+    ".mpy": lambda head, _: head[:2] == b"M\x06",
     ".npz": lambda _, file: any(_names(file)) and all(n.endswith(".npy") for n in _names(file)),
     ".tflite": lambda head, _: head[4:8] == b"TFL3",
 }

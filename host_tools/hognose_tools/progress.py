@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""One look for all progress bars."""
+"""Progress bars that all look the same."""
 
 import sys
 
@@ -8,10 +7,10 @@ from tqdm import tqdm
 
 
 def bar(label: str, total: int, unit: str = "it", *, quiet: bool = False) -> tqdm:
-    """A bar on stderr; a context manager with update(n) and set_postfix_str(text).
+    """A bar on stderr: a context manager with update(n) and set_postfix_str(text).
 
-    It moves on a terminal; in a log or a pipe it is one line, written when the work is done,
-    or, if `quiet`, nothing.
+    On a terminal it moves. In a log or a pipe it is one line, written when the work is done, or, if `quiet`,
+    nothing.
     """
     alive = sys.stderr.isatty()
     return tqdm(

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // `_hognose` for CPython: the same functions as micropython/modhognose.c.
 #define PY_SSIZE_T_CLEAN
@@ -170,7 +169,7 @@ static PyObject *do_invoke(PyObject *module, PyObject *args) {
     }
     bool ok = transfer(&m.call, outputs, true, false) && transfer(&m.call, inputs, false, true);
     if (ok) {
-        ok = check(hog_invoke(m.call.hog, m.call.arena) ? NULL : HOG_ENDLESS) && transfer(&m.call, outputs, true, true);
+        ok = check(hog_invoke(m.call.hog, m.call.arena) ? NULL : hog_endless(&m.call)) && transfer(&m.call, outputs, true, true);
     }
     close_model(&m);
     return none_or_error(ok);
@@ -189,12 +188,27 @@ static PyObject *do_run(PyObject *module, PyObject *args) {
     return none_or_error(ok);
 }
 
+static PyObject *do_step(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *state, *arena;
+    long i;
+    model_t m;
+    if (!PyArg_ParseTuple(args, "OOl:step", &state, &arena, &i) || !open_model(&m, state, arena)) {
+        return NULL;
+    }
+    unsigned next = 0;
+    bool ok = check(hog_run_step(&m.call, i, &next));
+    close_model(&m);
+    return ok ? PyLong_FromUnsignedLong(next) : NULL;
+}
+
 static PyMethodDef functions[] = {
     {"load", do_load, METH_VARARGS, "load(file, state): checks a .hog, fills state, returns the arena's size"},
     {"write", do_write, METH_VARARGS, "write(state, arena, i, numbers): numbers to input i"},
     {"read", do_read, METH_VARARGS, "read(state, arena, i, floats): output i to an array of type f"},
     {"invoke", do_invoke, METH_VARARGS, "invoke(state, arena, inputs, outputs): copies in, runs, copies out"},
     {"run", do_run, METH_VARARGS, "run(state, arena, first, last): runs operators first to last - 1"},
+    {"step", do_step, METH_VARARGS, "step(state, arena, i): runs operator i, returns the number of the next one"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
-#include "kernels/kernels.h"
+//
+// See state.h.
+#include "ops/ops.h"
 #include "state.h"
+#include "table.h"
 
 // Writes `format` to the call's text: $ stands for `words`, the first # for a, the second for b.
 static const char *say(hog_call_t *call, const char *format, const char *words, long a, long b) {
@@ -55,6 +57,17 @@ static const char *check_state(hog_call_t *call, const void *state, size_t size)
     return check_aligned(call, "state is", state, sizeof(void *));
 }
 
+// What hog_load() found wrong. A native module lies in a board's RAM, so there it is a number, and the library has the
+// words (device_lib/hognose/errors.py).
+static const char *say_wrong(hog_call_t *call, hog_error_t error, unsigned where) {
+    #if defined(HOG_LINKED)
+    return where == ~0u ? say(call, "error #", NULL, error, 0) : say(call, "operator #: error #", NULL, (long)where, error);
+    #else
+    const char *words = hog_words(error);
+    return where == ~0u ? words : say(call, "operator #: $", words, (long)where, 0);
+    #endif
+}
+
 const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, const void *file, size_t length) {
     const char *error = check_state(call, state, state_size);
     if (error) {
@@ -63,9 +76,9 @@ const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, cons
     unsigned where;
     hog_state_t *s = state;
     memset(s, 0, sizeof(*s));
-    error = hog_load(&s->hog, file, length, &where);
-    if (error) {
-        return where == ~0u ? error : say(call, "operator #: $", error, (long)where, 0);
+    hog_error_t wrong = hog_load(&s->hog, file, length, &where);
+    if (wrong) {
+        return say_wrong(call, wrong, where);
     }
     s->file = file;
     s->length = (uint32_t)length;
@@ -138,45 +151,13 @@ char hog_kind(char typecode) {
     return 0;
 }
 
-// Number `i` as float32. False where there is no conversion: 8-byte numbers need a computer of 64 bits.
-static bool number(const hog_numbers_t *n, size_t i, float *x) {
-    bool is_signed = n->kind == 'i';
+// Whether these numbers can become float32: those of 8 bytes need a computer of 64 bits.
+static bool is_known(const hog_numbers_t *n) {
+    bool wide = n->size == 8 && UINTPTR_MAX > UINT32_MAX;
     if (n->kind == 'f') {
-        if (n->size == 4) {
-            *x = ((const float *)n->items)[i];
-            return true;
-        }
-        #if UINTPTR_MAX > UINT32_MAX
-        if (n->size == 8) {
-            *x = (float)((const double *)n->items)[i];
-            return true;
-        }
-        #endif
-        return false;
+        return n->size == 4 || wide;
     }
-    switch (n->kind ? n->size : 0) {
-        case 1:
-            *x = (float)(is_signed ? ((const int8_t *)n->items)[i] : ((const uint8_t *)n->items)[i]);
-            return true;
-        case 2:
-            *x = (float)(is_signed ? ((const int16_t *)n->items)[i] : ((const uint16_t *)n->items)[i]);
-            return true;
-        case 4:
-            *x = is_signed ? (float)((const int32_t *)n->items)[i] : (float)((const uint32_t *)n->items)[i];
-            return true;
-        #if UINTPTR_MAX > UINT32_MAX
-        case 8:
-            *x = is_signed ? (float)((const int64_t *)n->items)[i] : (float)((const uint64_t *)n->items)[i];
-            return true;
-        #endif
-        default:
-            return false;
-    }
-}
-
-// A tensor that is not quantized holds the numbers themselves.
-static float scale_of(const hog_io_t *io) {
-    return io->scale > 0 ? io->scale : 1.0f;
+    return n->kind && (n->size == 1 || n->size == 2 || n->size == 4 || wide);
 }
 
 const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
@@ -193,28 +174,10 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
     if (error) {
         return error;
     }
-    int8_t *bytes = (int8_t *)call->arena + io->ref;
-    float *floats = (float *)(void *)bytes;
-    float scale = scale_of(io);
-    for (size_t at = 0; at < n; ++at) {
-        float x;
-        if (!number(numbers, at, &x)) {
-            return "numbers of an unknown type: use an array of type f";
-        }
-        if (io->type == HOG_FLOAT32) {
-            floats[at] = x;
-        #if HOG_FULL
-        } else if (io->type != HOG_INT8) {
-            x = x / scale;
-            int32_t n = hog_round(x == x ? hog_clamp_float(x, -2147483648.0f, 2147483520.0f) : 0);
-            hog_put(bytes + at * hog_size(io->type), io->type, hog_saturate(io->type, hog_add(n, io->zero_point)));
-        #endif
-        } else {
-            x = x / scale;
-            x = x == x ? hog_clamp_float(x, -1000.0f, 1000.0f) : 0;
-            bytes[at] = hog_saturate_int8(hog_round(x) + io->zero_point);
-        }
+    if (!is_known(numbers)) {
+        return "numbers of an unknown type: use an array of type f";
     }
+    hog_find_port(io->type)->write(io, (uint8_t *)call->arena + io->ref, numbers);
     return NULL;
 }
 
@@ -232,19 +195,7 @@ const char *hog_read(hog_call_t *call, long i, void *floats, size_t count) {
     if (error) {
         return error;
     }
-    const int8_t *bytes = (const int8_t *)call->arena + io->ref;
-    if (io->type == HOG_FLOAT32) {
-        memmove(floats, bytes, n * 4);
-    #if HOG_FULL
-    } else if (io->type != HOG_INT8) {
-        for (size_t at = 0; at < n; ++at) {
-            int32_t x = hog_get(bytes + at * hog_size(io->type), io->type);
-            ((float *)floats)[at] = scale_of(io) * ((float)x - (float)io->zero_point);
-        }
-    #endif
-    } else {
-        hog_dequantize(floats, bytes, n, scale_of(io), io->zero_point);
-    }
+    hog_find_port(io->type)->read(io, (const uint8_t *)call->arena + io->ref, floats, n);
     return NULL;
 }
 
@@ -270,10 +221,22 @@ const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **
     return NULL;
 }
 
+const char *hog_endless(hog_call_t *call) {
+    return say(call, "a loop of the model does not end: stopped after # turns", NULL, (long)call->hog->turns, 0);
+}
+
+const char *hog_run_step(hog_call_t *call, long i, unsigned *next) {
+    if (i < 0 || i >= call->hog->ops) {
+        return say(call, "no operator #: the model has #", NULL, i, call->hog->ops);
+    }
+    *next = hog_step(call->hog, call->arena, (unsigned)i);
+    return NULL;
+}
+
 const char *hog_run_range(hog_call_t *call, long first, long last) {
     const hog_t *h = call->hog;
     if (first < 0 || last < first || last > h->ops) {
         return say(call, "operators # to #: no such range in the model", NULL, first, last);
     }
-    return hog_run_ops(h, call->arena, (unsigned)first, (unsigned)last) ? NULL : HOG_ENDLESS;
+    return hog_run_ops(h, call->arena, (unsigned)first, (unsigned)last) ? NULL : hog_endless(call);
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // What bindings have in common: a loaded model as bytes in a caller's buffer, and checks of all that a
 // caller hands over, so that a mistake is a sentence and not a crash.
@@ -32,7 +31,7 @@ typedef struct {
 } hog_call_t;
 
 // Numbers of a caller: `count` of `size` bytes each.
-typedef struct {
+typedef struct hog_numbers {
     const void *items;
     size_t count;
     unsigned size;
@@ -62,7 +61,13 @@ const char *hog_check_count(hog_call_t *call, bool output, size_t given);
 // Finds the bytes in the arena of input or output `i`, which `size` must be the number of.
 const char *hog_find(hog_call_t *call, bool output, long i, size_t size, void **bytes);
 
-// Runs operators first ... last - 1.
+// What to say where hog_invoke() returned false.
+const char *hog_endless(hog_call_t *call);
+
+// Runs operator `i`, and says in `next` which one follows.
+const char *hog_run_step(hog_call_t *call, long i, unsigned *next);
+
+// Runs operators first … last - 1.
 const char *hog_run_range(hog_call_t *call, long first, long last);
 
 #endif // HOGNOSE_STATE_H

@@ -5,7 +5,7 @@
 #   make -C ports/rp2 BOARD=RPI_PICO USER_C_MODULES=…/native_module/micropython/micropython.cmake
 
 set(HOGNOSE_ENGINE ${CMAKE_CURRENT_LIST_DIR}/../engine)
-file(GLOB HOGNOSE_SOURCES CONFIGURE_DEPENDS ${HOGNOSE_ENGINE}/*.c ${HOGNOSE_ENGINE}/kernels/*.c)
+file(GLOB HOGNOSE_SOURCES CONFIGURE_DEPENDS ${HOGNOSE_ENGINE}/*.c ${HOGNOSE_ENGINE}/ops/*.c)
 
 add_library(usermod_hognose INTERFACE)
 target_sources(usermod_hognose INTERFACE ${CMAKE_CURRENT_LIST_DIR}/modhognose.c ${HOGNOSE_SOURCES})

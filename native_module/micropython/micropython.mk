@@ -9,5 +9,5 @@
 HOGNOSE_DIR := /$(abspath $(USERMOD_DIR)/..)
 
 SRC_USERMOD_C += $(HOGNOSE_DIR)/micropython/modhognose.c
-SRC_USERMOD_LIB_C += $(wildcard $(HOGNOSE_DIR)/engine/*.c $(HOGNOSE_DIR)/engine/kernels/*.c)
+SRC_USERMOD_LIB_C += $(wildcard $(HOGNOSE_DIR)/engine/*.c $(HOGNOSE_DIR)/engine/ops/*.c)
 CFLAGS_USERMOD += -I$(HOGNOSE_DIR)/engine -ffp-contract=off

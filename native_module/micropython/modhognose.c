@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // `_hognose` for MicroPython: a dynamic native module and a user C module in one file.
 //
 //     load(file, state) -> arena size
 //     write(state, arena, i, numbers), read(state, arena, i, floats)
 //     invoke(state, arena, inputs, outputs), run(state, arena, first, last)
+//     step(state, arena, i) -> the next operator
 //     invoker(state, arena, file) -> a function of (inputs, outputs) that does the same in less time
 //     STATE_SIZE
 //
@@ -133,7 +133,7 @@ static void transfer(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t given
 static void invoke(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t inputs, mp_obj_t outputs) {
     transfer(call, type, outputs, true, false);
     transfer(call, type, inputs, false, true);
-    check(hog_invoke(call->hog, call->arena) ? NULL : HOG_ENDLESS);
+    check(hog_invoke(call->hog, call->arena) ? NULL : hog_endless(call));
     transfer(call, type, outputs, true, true);
 }
 
@@ -201,6 +201,15 @@ static mp_obj_t do_run(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(run_obj, 4, 4, do_run);
 
+static mp_obj_t do_step(mp_obj_t state, mp_obj_t arena, mp_obj_t i) {
+    hog_call_t call;
+    unsigned next;
+    open_model(&call, state, arena);
+    check(hog_run_step(&call, (long)(mp_int_t)mp_obj_get_int(i), &next));
+    return MP_OBJ_NEW_SMALL_INT(next);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(step_obj, do_step);
+
 #ifdef MICROPY_ENABLE_DYNRUNTIME
 
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
@@ -214,6 +223,7 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_invoke, MP_OBJ_FROM_PTR(&invoke_obj));
     mp_store_global(MP_QSTR_invoker, MP_OBJ_FROM_PTR(&invoker_obj));
     mp_store_global(MP_QSTR_run, MP_OBJ_FROM_PTR(&run_obj));
+    mp_store_global(MP_QSTR_step, MP_OBJ_FROM_PTR(&step_obj));
     mp_store_global(MP_QSTR_STATE_SIZE, MP_OBJ_NEW_SMALL_INT(sizeof(hog_state_t)));
     MP_DYNRUNTIME_INIT_EXIT
 }
@@ -228,6 +238,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_invoke), MP_ROM_PTR(&invoke_obj) },
     { MP_ROM_QSTR(MP_QSTR_invoker), MP_ROM_PTR(&invoker_obj) },
     { MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&run_obj) },
+    { MP_ROM_QSTR(MP_QSTR_step), MP_ROM_PTR(&step_obj) },
     { MP_ROM_QSTR(MP_QSTR_STATE_SIZE), MP_ROM_INT(sizeof(hog_state_t)) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);

@@ -45,9 +45,9 @@ def build() -> tuple[Path, Path]:
     """The simulator and the engine's program, built when a source is newer."""
     BUILD.mkdir(parents=True, exist_ok=True)
     simulator, program = BUILD / "simulator", BUILD / "engine.elf"
-    sources = [HERE / "main.c", *sorted(ENGINE.glob("*.c")), *sorted((ENGINE / "kernels").glob("*.c"))]
+    sources = [HERE / "main.c", *sorted(ENGINE.glob("*.c")), *sorted((ENGINE / "ops").glob("*.c"))]
     sources = [s for s in sources if s.name != "state.c"]
-    headers = [*ENGINE.glob("*.h"), *(ENGINE / "kernels").glob("*.h"), HERE / "link.ld"]
+    headers = [*ENGINE.glob("*.h"), *(ENGINE / "ops").glob("*.h"), HERE / "link.ld"]
     _make(simulator, ["gcc", "-O2", "-o", str(simulator), str(HERE / "simulator.c")], [HERE / "simulator.c"])
     linking = ["-nostartfiles", "-T", str(HERE / "link.ld"), "-Wl,--gc-sections", "-ffunction-sections"]
     command = [COMPILER, *FLAGS, *linking, "-I", str(ENGINE), "-o", str(program), *map(str, sources)]

@@ -40,7 +40,7 @@ static void write_words(const uint32_t *words, unsigned n) {
 void start(void) {
     hog_t h;
     unsigned where;
-    const char *error = hog_load(&h, MODEL->file, MODEL->length, &where);
+    const char *error = hog_words(hog_load(&h, MODEL->file, MODEL->length, &where));
     if (error) {
         service(1, error, 0);
         service(0, (const void *)1, 0);

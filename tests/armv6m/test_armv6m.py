@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The engine on a simulated Cortex-M0+: the portable one's bytes, and the same cycles each time."""
 
 import sys
@@ -14,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "host"))  # the random models
 
 import armv6m
 import operators_more  # noqa: F401  (adds to OPERATORS)
-from hognose_tools.compiler import blocks, compile_tflite
+from hognose_tools.compiler import compile_tflite, tiling
 from operators import OPERATORS, Case, Draw
 
 pytestmark = pytest.mark.skipif(bool(armv6m.missing()), reason=armv6m.missing() or "all there")
@@ -63,8 +62,8 @@ def check(case: Case, engine: str = "native") -> armv6m.Run:
 def test_operator(name: str, cases_run, monkeypatch) -> None:
     @hypothesis.given(narrow_cases(name), st.sampled_from((0, 60, 120, 300, 1024)))
     def compare(case, room):
-        monkeypatch.setattr(blocks, "EXTRA_AT_LEAST", room)  # little room: several blocks, or none
-        monkeypatch.setattr(blocks, "EXTRA", 0)
+        monkeypatch.setattr(tiling, "EXTRA_AT_LEAST", room)  # little room: several tiles, or none
+        monkeypatch.setattr(tiling, "EXTRA", 0)
         check(case)
         cases_run[name, "int8", "armv6m"] += 1
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """One case through compiler and engine, compared with TFLM."""
 
 from __future__ import annotations

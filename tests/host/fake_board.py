@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A board that is a process: MicroPython's unix port behind a TCP port, or directly behind a Link.
 
 raw_repl.py makes it behave as a board: raw REPL, boot, soft reset, a flash that is an image file and keeps

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Damaged files for the engine's loader (libFuzzer) and for the reader of .tflite (mutation): `make fuzz`.
 
     python tests/host/fuzz.py loader --time 600
@@ -55,7 +54,7 @@ SECONDS, MEMORY = 20, 4 << 30
 
 def sources() -> list[str]:
     """What the loader's fuzz programs are made of."""
-    files = [ROOT / "tests/host/fuzz_load.c", *ENGINE.glob("*.c"), *ENGINE.glob("kernels/*.c")]
+    files = [ROOT / "tests/host/fuzz_load.c", *ENGINE.glob("*.c"), *ENGINE.glob("ops/*.c")]
     return [str(f) for f in files]
 
 

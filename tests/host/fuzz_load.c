@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // fuzz_load COUNT SEED FILE.hog …: loads COUNT mutations of the files and runs those that load.
 // fuzz_load replay FILE.hog …: loads and runs the files themselves, and prints what becomes of each.
@@ -14,11 +13,11 @@
 
 #include "hog.h"
 
-#define HEADER_SIZE (24)
+#define HEADER_SIZE (32)
 #define ENTRY_SIZE (12)
 #define MAX_ARENA (1u << 18)
 #define MAX_FILE (1u << 20)
-#define MAX_WORK (4e6)      // innermost steps of one run
+#define MAX_WORK (4000000u)  // steps of one run that is tried
 
 static uint32_t random_state;
 
@@ -147,56 +146,16 @@ static void mutate(file_t *f) {
     }
 }
 
-// Makes length and checksum right, so that the rest is looked at.
+// Makes length, work and checksum right, so that the rest is looked at.
 static void seal(file_t *f) {
     if (f->length >= HEADER_SIZE) {
         put32(f->bytes + 8, (uint32_t)f->length);
+        if (below(16) != 0) {
+            put32(f->bytes + 24, 1u << 28);
+            put32(f->bytes + 28, get32(f->bytes + 28) % 32);
+        }
         put32(f->bytes + 12, crc32(f->bytes + 16, f->length - 16));
     }
-}
-
-// Innermost steps of one run, more or less.
-static double work(const hog_t *h) {
-    double sum = 0;
-    const hog_op_t *op = h->op;
-    for (unsigned i = 0; i < h->ops; ++i, op += op->words) {
-        const hog_conv_t *c = (const void *)op;
-        const hog_pool_t *p = (const void *)op;
-        double n = h->arena_size;
-        if (op->code == HOG_CONV || op->code == HOG_DEPTHWISE || op->code == HOG_CONV16 || op->code == HOG_CONV4
-            || op->code == HOG_DEPTHWISE4) {
-            n = (double)c->batch * c->out_h * c->out_w * c->out_c * c->k_h * c->k_w * (c->in_c / c->groups);
-        } else if (op->code == HOG_AVERAGE_POOL || op->code == HOG_MAX_POOL) {
-            n = (double)p->batch * p->out_h * p->out_w * p->channels * p->k_h * p->k_w;
-        } else if (op->code == HOG_SVDF) {
-            const hog_svdf_t *s = (const void *)op;
-            n = (double)s->batch * s->units * s->rank * ((double)s->inputs + s->memory);
-        } else if (op->code == HOG_LSTM) {
-            const hog_lstm_t *l = (const void *)op;
-            n = (double)l->batch * l->steps * l->units * ((double)l->inputs + l->units) * 4;
-        }
-        if (op->code == HOG_DETECT) {
-            const hog_detect_t *d = (const void *)op;
-            double kinds = d->a_class ? d->classes : 1;
-            n = (double)d->boxes * (d->columns + kinds * (d->boxes + d->detections + (double)d->a_class));
-        } else if (op->code == HOG_MATMUL) {
-            const hog_matmul_t *m = (const void *)op;
-            n *= m->depth; // of each output
-        }
-        sum += n;
-    }
-    return sum;
-}
-
-// How often a run may do all that.
-static double turns(const hog_t *h) {
-    const hog_op_t *op = h->op;
-    for (unsigned i = 0; i < h->ops; ++i, op += op->words) {
-        if (op->code == HOG_JUMP && ((const hog_jump_t *)(const void *)op)->target <= i) {
-            return HOG_MAX_TURNS;
-        }
-    }
-    return 1;
 }
 
 static size_t size_of(const hog_io_t *io) {
@@ -216,10 +175,10 @@ static const char *try_file(const file_t *f) {
     memcpy(file, f->bytes, f->length);
     hog_t h;
     unsigned where;
-    const char *error = hog_load(&h, file, f->length, &where);
+    const char *error = hog_words(hog_load(&h, file, f->length, &where));
     if (!error) {
         ++loaded;
-        if (h.arena_size <= MAX_ARENA && work(&h) <= MAX_WORK) {
+        if (h.arena_size <= MAX_ARENA && h.work <= MAX_WORK) {
             ++ran;
             uint8_t *arena = must(malloc(h.arena_size ? h.arena_size : 1));
             for (uint32_t i = 0; i < h.arena_size; ++i) {
@@ -234,7 +193,7 @@ static const char *try_file(const file_t *f) {
             for (unsigned i = 0; i < h.ops; ++i) {
                 op = hog_run(&h, arena, op);
             }
-            if (work(&h) * turns(&h) <= MAX_WORK) {
+            if ((uint64_t)h.work * (h.turns + 1) <= MAX_WORK) {
                 hog_reset(&h, arena);
                 hog_invoke(&h, arena);
             }

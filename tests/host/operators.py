@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Random valid models of one operator each, as real .tflite files with inputs to go with them.
 
 `OPERATORS` maps (operator, type) to a function that draws one `Case`; `cases` wraps it for

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Random models with subgraphs: IF, WHILE."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Random models of the operators that go beyond those of operators.py, and of more types."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Random models with a state: each case is a sequence of runs, with resets in between."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Makes MicroPython's unix port a board (see fake_board.py): python raw_repl.py IMAGE SETTINGS
 
 SETTINGS, JSON: blocks (of 4096 bytes), fs ("lfs2" or "fat"), raw (boot into the raw REPL), readonly,

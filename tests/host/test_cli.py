@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The command `hognose` as its user sees it: exit codes, one line of error, files whole or not at all."""
 
 import json
@@ -71,7 +70,7 @@ def test_pack_then_inspect(packed):
     assert facts["inputs"] == [
         {"name": "x", "shape": [1, 6, 6, 2], "dtype": "int8", "scale": pytest.approx(0.05), "zero_point": -5}
     ]
-    assert [layer["name"] for layer in facts["layers"]] == ["CONV", "CONV"]
+    assert [layer["name"] for layer in facts["layers"]] == ["CONV_TILED", "DENSE"]
 
 
 def test_inspect_tflite_names_layers_and_shows_the_plan(packed):

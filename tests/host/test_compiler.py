@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The compiler: what it refuses and how, what it leaves out, and how well it plans memory."""
 
 import itertools
 import json
+import struct
 import subprocess
 import sys
 import zlib
@@ -127,6 +127,21 @@ def test_all_that_is_unsupported_is_named_at_once():
         assert words in message
 
 
+def test_a_refusal_is_short():
+    """However many problems there are, and wherever: names and shapes come from the file."""
+    b = Builder()
+    x = first = b.tensor((1,) * 200, "float32", name="x" * 200)
+    for i in range(60):
+        y = b.tensor((1,) * 200, name="y" * 200)
+        b.op(("MATRIX_DIAG", "UNIQUE", "RELU")[i % 3], [x], y)
+        x = y
+    y = b.tensor((2,) * 20, name="z" * 200)
+    b.op("NEG", [x], y)
+    with pytest.raises(UserError, match=r"operator 0 MATRIX_DIAG .* and \d+ more") as e:
+        compile_tflite(b.build([first], [y]))
+    assert len(str(e.value)) < 600
+
+
 def test_unsupported_types_are_named_with_a_remedy():
     b = Builder()
     x = b.tensor((1, 4), "float64", name="in")
@@ -193,16 +208,16 @@ def test_damaged_files_are_refused_or_packed():
 def test_the_file_is_what_the_specification_says():
     compiled = compile_tflite(dense_chain([4, 3]), ["a", "b", "c"], {"rate": 10}, "small")
     hog = compiled.hog
-    assert hog[:4] == b"HOGN" and int.from_bytes(hog[4:6], "little") == 1
-    assert int.from_bytes(hog[8:12], "little") == len(hog)
-    assert int.from_bytes(hog[12:16], "little") == zlib.crc32(hog[16:])
-    assert int.from_bytes(hog[16:20], "little") == compiled.arena_size
-    assert int.from_bytes(hog[20:24], "little") == 1
-    tags = [hog[24 + 12 * i : 28 + 12 * i] for i in range(3)]
-    assert tags == [b"META", b"PLAN", b"DATA"]
-    offset, size = (int.from_bytes(hog[28 + 4 * i : 32 + 4 * i], "little") for i in range(2))
-    meta = json.loads(hog[offset : offset + size])
-    assert meta == {
+    assert len(hog) % 16 == 0
+    magic, version, sections, length, crc, arena, features, work, turns = struct.unpack_from("<4s2H6I", hog)
+    assert (magic, version, sections, length) == (b"HOGN", 2, 3, len(hog))
+    assert (crc, arena, features) == (zlib.crc32(hog[16:]), compiled.arena_size, 0)
+    assert (work, turns) == (1 + 8 * 3, 0)  # one dense layer, of a multiple of 8 inputs
+    table = [struct.unpack_from("<4s2I", hog, 32 + 12 * i) for i in range(3)]
+    assert [tag for tag, _, _ in table] == [b"META", b"PLAN", b"DATA"]
+    assert table[2][1] % 16 == 0 and table[2][1] + table[2][2] == len(hog)  # DATA is the last one
+    _, offset, size = table[0]
+    assert json.loads(hog[offset : offset + size]) == {
         "name": "small",
         "inputs": ["t0"],
         "outputs": ["t2"],

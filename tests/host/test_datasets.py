@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Recorded data in all its forms, and what is said of data that cannot be used."""
 
 import importlib.util
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hognose_tools.data import datasets
+from hognose_tools.data import datasets, formats
 from hognose_tools.errors import UserError
 
 TS = """#a comment
@@ -83,7 +82,7 @@ def test_ts_that_cannot_be_used(tmp_path: Path, old: str, new: str, said: str) -
 def test_packaged_data() -> None:
     if importlib.util.find_spec("aeon") is None:
         assert "pip install" in refusal("BasicMotions")
-        pytest.skip("no package aeon: " + datasets.AEON)
+        pytest.skip("no package aeon: " + formats.AEON)
     d = datasets.load("BasicMotions")
     assert d.x_train.shape == d.x_test.shape == (40, 100, 6)
     assert sorted(d.labels) == ["Badminton", "Running", "Standing", "Walking"]
@@ -132,7 +131,7 @@ def test_train_and_test_folders(tmp_path: Path) -> None:
 )
 def test_csv_dialects(tmp_path: Path, text: str) -> None:
     recording(tmp_path / "r.csv", text)
-    assert datasets.read_csv(tmp_path / "r.csv").tolist() == [[1, 2], [3, 4]]
+    assert formats.read_csv(tmp_path / "r.csv").tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -143,13 +142,13 @@ def test_csv_dialects(tmp_path: Path, text: str) -> None:
         ("1,nan\n", "line 1"),
         ("", "no samples"),
         ("a,b\n", "no samples"),
-        ("1,2\n" + "9" * 200000, "no CSV"),
+        ("1,2\n" + "9" * 200000, "not a CSV"),
     ],
 )
 def test_csv_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
     recording(tmp_path / "r.csv", text)
     with pytest.raises(UserError, match=said):
-        datasets.read_csv(tmp_path / "r.csv")
+        formats.read_csv(tmp_path / "r.csv")
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
@@ -211,4 +210,4 @@ def test_npz_that_cannot_be_used(tmp_path: Path) -> None:
     assert "savez" in refusal(tmp_path / "a.npz")
     assert "cannot read" in refusal(tmp_path / "none.npz")
     (tmp_path / "a.wav").write_bytes(b"")
-    assert "no kind of data" in refusal(tmp_path / "a.wav")
+    assert "not a known kind of data" in refusal(tmp_path / "a.wav")

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose debug`: its figures against numbers worked out here, and on every rung."""
 
 import json

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLM's compressed constants: unpacked by the compiler as TFLM does it on the board."""
 
 from __future__ import annotations

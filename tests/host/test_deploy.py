@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose deploy` and `hognose boards` on a board that is a process (see fake_board.py)."""
 
 import itertools
@@ -18,18 +17,16 @@ import serial
 import hognose
 from fake_board import ROOT, FakeBoard, PipeLink, Server
 from hognose_tools import cli
-from hognose_tools.board import connection, install
+from hognose_tools.board import connection, install, link
 from hognose_tools.board.examine import examine
 from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.errors import UserError
 from tflite_builder import Builder
 
-BUILT = [
-    ROOT / ".build" / "unix-stock" / "micropython",
-    ROOT / ".build" / "natmod" / "x64_6.3" / "_hognose.mpy",
-]
+STOCK = ROOT / ".build" / "unix-stock" / "micropython"
 pytestmark = pytest.mark.skipif(
-    not all(path.exists() for path in BUILT), reason="make unix natmod has built nothing yet"
+    not STOCK.exists() or not link.available("x64"), reason="make unix natmod has built nothing yet"
 )
 
 MAIN = """\
@@ -98,9 +95,9 @@ def test_everything_arrives_and_runs(capsys, board, app, tool):
     package = Path(hognose.__file__).parent
     for name in ("__init__.py", "model.py", "hogfile.py", "window.py"):
         assert files[f"/lib/hognose/{name}"] == (package / name).read_bytes()
-    assert files["/lib/_hognose.mpy"] == BUILT[1].read_bytes()
+    assert files["/lib/_hognose.mpy"] == link.link("x64", needs(disassemble(dense()))).mpy
     assert not any("reference" in path or "notes" in path or ".hognose" in path for path in files)
-    assert f"{len(files)} files copied" in said and "native engine" in said
+    assert f"{len(files)} files copied" in said and "linked for dense.hog" in said
     numbers = " ".join(f"{y:.2f}" for y in hognose.Model(dense()).predict([1, 2, 3, 4]))
     assert board.output().startswith(f"first native {numbers}\n")
 
@@ -155,7 +152,7 @@ def test_circuitpython_gets_the_reference_engine(capsys, tmp_path, app):
     assert "CircuitPython 9.2.1" in said and "reference engine" in said
     files = board.files()
     assert files["/code.py"] == MAIN.encode()
-    assert "/lib/hognose/reference.py" in files and "/main.py" not in files
+    assert "/lib/hognose/reference/load.py" in files and "/main.py" not in files
     assert not any(path.endswith(".mpy") for path in files)
     assert "0 files copied" in deploy(capsys, board, app, *with_main(app))
     # The unix port runs main.py, not code.py.
@@ -169,12 +166,113 @@ def test_board_without_sha256(capsys, tmp_path, app):
     assert "0 files copied" in deploy(capsys, board, app, *with_main(app))
 
 
+# The native module.
+
+BOTH = """\
+import hognose
+
+for name in ("dense.hog", "sine.hog"):
+    model = hognose.Model(name)
+    print(model.engine, len(model.predict([1, 2, 3, 4])))
+"""
+
+
+@pytest.fixture
+def sine(app: Path) -> Path:
+    """Another model, of an operator that the first one does not have."""
+    b = Builder()
+    x, y = b.tensor((4,)), b.tensor((4,))
+    b.op("SIN", [x], y)
+    (app / "sine.hog").write_bytes(compile_tflite(b.build([x], [y]), name="sine").hog)
+    return app / "sine.hog"
+
+
+def linked(*hogs: bytes) -> bytes:
+    return link.link("x64", set().union(*(needs(disassemble(hog)) for hog in hogs))).mpy
+
+
+def test_module_for_another_model_too(capsys, board, app, sine):
+    (app / "main.py").write_text(BOTH)
+    said = deploy(capsys, board, app, "--main", str(app / "main.py"), "--also", str(sine))
+    assert "linked for dense.hog, sine.hog" in said
+    assert board.files()["/lib/_hognose.mpy"] == linked(dense(), sine.read_bytes())
+    assert board.files()["/sine.hog"] == sine.read_bytes()
+    assert board.output().startswith("native 3\nnative 4\n")
+
+
+def test_module_serves_models_that_stay(capsys, board, app, sine):
+    """Not those that are replaced, nor what is no model of ours."""
+    board.write("/sine.hog", sine.read_bytes())
+    board.write("/dense.hog", dense().replace(b"HOGN\2", b"HOGN\1"))
+    board.write("/short.hog", sine.read_bytes()[:50])
+    board.write("/empty.hog", b"")
+    board.write("/text.hog", b"HOGN".ljust(64))
+    (app / "main.py").write_text(BOTH)
+    said = deploy(capsys, board, app, "--main", str(app / "main.py"))
+    assert "linked for dense.hog, sine.hog" in said
+    assert board.files()["/lib/_hognose.mpy"] == linked(dense(), sine.read_bytes())
+    assert board.output().startswith("native 3\nnative 4\n")
+
+
+@pytest.mark.parametrize("preset", link.PRESETS)
+def test_module_of_a_kind(capsys, board, app, preset):
+    said = deploy(capsys, board, app, *with_main(app), "--module", preset)
+    assert "linked for" not in said
+    assert board.files()["/lib/_hognose.mpy"] == link.link("x64", preset).mpy
+    assert board.output().startswith("first native ")
+
+
+def test_module_without_what_a_model_needs(capsys, board, app, sine):
+    (app / "dense.hog").write_bytes(sine.read_bytes())
+    refused(
+        capsys, board, app, "--module", "small", words=("dense.hog needs APPLY of float32", "--module full")
+    )
+
+
+def test_module_from_a_file(capsys, board, app, tmp_path):
+    (tmp_path / "mine.mpy").write_bytes(linked(dense()))
+    deploy(capsys, board, app, *with_main(app), "--module", str(tmp_path / "mine.mpy"))
+    assert board.output().startswith("first native ")
+    (tmp_path / "mine.mpy").write_bytes(b"M\6\0\37" + bytes(100))
+    refused(capsys, board, app, "--module", str(tmp_path / "mine.mpy"), words=("bytecode",))
+    (tmp_path / "mine.mpy").write_bytes(b"M\6" + bytes([4 << 2 | 3, 31]) + bytes(100))
+    refused(capsys, board, app, "--module", str(tmp_path / "mine.mpy"), words=("for x64", "is for armv6m"))
+    (tmp_path / "mine.mpy").write_bytes(b"nothing of the kind")
+    refused(capsys, board, app, "--module", str(tmp_path / "mine.mpy"), words=("no native module",))
+
+
+FOREIGN = """\
+import hognose
+
+for name in ("softmax.hog", "sine.hog"):
+    try:
+        hognose.Model(name, engine="native")
+    except ValueError as e:
+        print(e)
+"""
+
+
+def test_module_that_lacks_an_operator(capsys, board, app, sine):
+    """What the board says: which operator, and what to do."""
+    deploy(capsys, board, app, *with_main(app))
+    b = Builder()
+    x, y = (b.tensor((1, 4), "int8", scale=1 / 256, zero_point=-128) for _ in range(2))
+    b.op("SOFTMAX", [x], y, beta=1.0)
+    board.write("/softmax.hog", compile_tflite(b.build([x], [y])).hog)
+    board.write("/sine.hog", sine.read_bytes())
+    board.write("/main.py", FOREIGN)
+    first, second = board.output().splitlines()[:2]
+    assert first.startswith("softmax.hog: operator 0 (SOFTMAX int8) is not in this _hognose.mpy: ")
+    assert second.startswith("sine.hog: a type of its inputs or outputs is not in this _hognose.mpy: ")
+    assert all("`hognose deploy … --also" in line for line in (first, second))
+
+
 # What is refused, before anything is copied.
 
 
-def refused(capsys, board: FakeBoard, app: Path, *words: str) -> None:
+def refused(capsys, board: FakeBoard, app: Path, *options: str, words: tuple[str, ...]) -> None:
     before = board.files()
-    error = deploy(capsys, board, app, *with_main(app), code=2)
+    error = deploy(capsys, board, app, *with_main(app), *options, code=2)
     for word in words:
         assert word in error
     assert board.files() == before
@@ -182,20 +280,20 @@ def refused(capsys, board: FakeBoard, app: Path, *words: str) -> None:
 
 def test_too_big_for_the_flash(capsys, tmp_path, app):
     board = FakeBoard(tmp_path, blocks=24)
-    refused(capsys, board, app, "flash has", "are needed", "delete files")
+    refused(capsys, board, app, words=("flash has", "are needed", "delete files"))
 
 
 def test_too_big_for_the_ram(capsys, tmp_path, app):
     (app / "dense.hog").write_bytes(dense(1000, 400))
     board = FakeBoard(tmp_path)
-    refused(capsys, board, app, "bytes of RAM", "file 4", "free")
+    refused(capsys, board, app, words=("bytes of RAM", "file 4", "free"))
 
 
 def test_no_native_modules(capsys, tmp_path, app):
     board = FakeBoard(tmp_path, implementation=["micropython", [1, 25, 0], 6])
-    refused(capsys, board, app, "cannot load native modules", "--engine reference")
+    refused(capsys, board, app, words=("cannot load native modules", "--engine reference"))
     deploy(capsys, board, app, *with_main(app), "--engine", "reference")
-    assert "/lib/hognose/reference.py" in board.files()
+    assert "/lib/hognose/reference/load.py" in board.files()
 
 
 @pytest.mark.parametrize(
@@ -207,17 +305,17 @@ def test_no_native_modules(capsys, tmp_path, app):
     ],
 )
 def test_module_that_does_not_fit(capsys, tmp_path, app, mpy, words):
-    refused(capsys, FakeBoard(tmp_path, implementation=["micropython", [1, 22, 2], mpy]), app, words)
+    refused(capsys, FakeBoard(tmp_path, implementation=["micropython", [1, 22, 2], mpy]), app, words=(words,))
 
 
 def test_module_that_is_not_built(capsys, monkeypatch, tmp_path, board, app):
-    monkeypatch.setattr(install, "_MODULES", (tmp_path / "nowhere",))
-    refused(capsys, board, app, "make natmod ARCH=x64")
+    monkeypatch.setattr(link, "PLACES", (tmp_path / "nowhere",))
+    refused(capsys, board, app, words=("make natmod ARCH=x64",))
 
 
 def test_library_that_is_hidden(capsys, board, app):
     board.write("/_hognose.mpy", "an older one")
-    refused(capsys, board, app, "/_hognose.mpy on the board hides")
+    refused(capsys, board, app, words=("/_hognose.mpy on the board hides",))
 
 
 @pytest.mark.parametrize("implementation", [None, CIRCUITPYTHON])
@@ -226,20 +324,20 @@ def test_read_only_file_system(capsys, tmp_path, app, implementation):
     board = FakeBoard(tmp_path, **settings)
     board.files()  # makes the file system
     board.settings["readonly"] = True
-    refused(capsys, board, app, "read-only", "storage.remount")
+    refused(capsys, board, app, words=("read-only", "storage.remount"))
 
 
 def test_file_system_that_becomes_full(capsys, monkeypatch, tmp_path, app):
     board = FakeBoard(tmp_path, blocks=24)
     board.write("/main.py", "print('old')")
     monkeypatch.setattr(install, "_check_flash", lambda *_: None)
-    refused(capsys, board, app, "is full", "as it was")
+    refused(capsys, board, app, words=("is full", "as it was"))
     assert board.output().startswith("old")
 
 
 def test_app_that_is_no_python(capsys, board, app):
     (app / "helper.py").write_text("NAME = \n")
-    refused(capsys, board, app, "helper.py, line 1")
+    refused(capsys, board, app, words=("helper.py, line 1",))
 
 
 def test_file_that_is_no_model(capsys, board, app):
@@ -255,7 +353,7 @@ def test_model_for_tflm(capsys, board, app, tmp_path):
     (tmp_path / "m.tflite").write_bytes(b.build([x], [y]))
     packed = ["pack", str(tmp_path / "m.tflite"), "-o", str(app / "dense.hog"), "--engine", "tflm"]
     assert cli.main(packed) == 0
-    refused(capsys, board, app, "firmware with TensorFlow Lite Micro")
+    refused(capsys, board, app, words=("firmware with TensorFlow Lite Micro",))
 
 
 # Ports.
@@ -274,7 +372,7 @@ def test_no_such_port(capsys, app, tool):
     assert "cannot open socket://127.0.0.1:1" in port_error(
         capsys, "socket://127.0.0.1:1", app, "--tool", tool
     )
-    assert "is no port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
+    assert "is not a port" in port_error(capsys, "smoke://signals", app, "--tool", tool)
 
 
 @pytest.mark.parametrize("tool", ["mpremote", "ampy"])

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What the README says is what happens: its commands are run, its board code, too."""
 
 import re

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The functions of `_hognose` on CPython: what they do, and what they say to mistakes."""
 
 from __future__ import annotations

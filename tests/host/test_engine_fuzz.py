@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Mutated `.hog` files through the C engine under AddressSanitizer and UBSan: no finding.
 
 HOGNOSE_MUTATIONS=10000000 pytest tests/host/test_engine_fuzz.py   # more

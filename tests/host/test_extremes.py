@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Scales at the ends of what float32 holds, zero points at the ends of int8, empty tensors: bytes, or words.
 
 (TFLM itself aborts the process on many of them, so it cannot be asked here.)

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Control flow: subgraphs in subgraphs, TensorFlow's own, loops without end."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What a neighbour does as well: padding, activations, taps that lie apart. No byte of the result changes."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The gesture example's sensor driver, against an MPU6050 and a clock made here."""
 
 import math

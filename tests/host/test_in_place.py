@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Convolutions whose output overwrites the input that they have done with."""
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engines import ENGINES, check, open_model
-from hognose.reference_check import CONV, DEPTHWISE, trail
 from hognose_tools import compiler
 from hognose_tools.analysis.inspect import inspect
-from hognose_tools.compiler import blocks, compile_tflite
-from hognose_tools.compiler.records import Record
+from hognose_tools.compiler import compile_tflite, tiling
 from operators import Case
 from tflite_builder import Builder
 
@@ -22,7 +19,7 @@ from tflite_builder import Builder
 @st.composite
 def geometries(draw) -> dict[str, int]:
     """Fields of a record of one image; what the kernels cannot have is not among them."""
-    f = {"scratch": 0, "batch": 1, "scales": 1, "in_zp": 0}
+    f = {"batch": 1}
     depthwise = draw(st.booleans())
     for axis in "hw":
         f |= {f"in_{axis}": draw(st.integers(1, 7)), f"out_{axis}": draw(st.integers(1, 7))}
@@ -32,7 +29,7 @@ def geometries(draw) -> dict[str, int]:
     in_c, copies = draw(st.integers(1, 4)), draw(st.integers(1, 2))
     out_c = in_c * copies if depthwise else 2 * draw(st.integers(1, 3))
     f |= {"in_c": in_c, "out_c": out_c, "groups": in_c if depthwise else 1}
-    return f | {"block": draw(st.integers(1, f["out_h"])) if depthwise else out_c}
+    return f | {"tile": draw(st.integers(1, f["out_h"])) if depthwise else out_c}
 
 
 def reads(f: dict[str, int], row: int) -> list[set[int]]:
@@ -49,21 +46,20 @@ def reads(f: dict[str, int], row: int) -> list[set[int]]:
 @settings(max_examples=400, deadline=None)
 @given(geometries())
 def test_nothing_is_overwritten_that_is_still_read(f: dict[str, int]) -> None:
-    name = "DEPTHWISE" if f["groups"] > 1 or f["block"] != f["out_c"] else "CONV"
-    code = DEPTHWISE if name == "DEPTHWISE" else CONV
-    lead = trail((code, "b", *Record(name, "b", f).values()))
+    depthwise = f["groups"] > 1 or f["tile"] != f["out_c"]
+    lead = tiling.trail("DEPTHWISE_TILED" if depthwise else "CONV_TILED", f)
     assume(lead is not None)
     assert lead is not None
     written = 0  # bytes of the output, which begins `lead` bytes before the input
-    step = f["block"] if code == DEPTHWISE else 1
+    step = f["tile"] if depthwise else 1
     for first in range(0, f["out_h"], step):
         rows = range(first, min(first + step, f["out_h"]))
-        if code == DEPTHWISE:  # channel by channel: any read of these rows may follow any write
+        if depthwise:  # channel by channel: any read of these rows may follow any write
             written += len(rows) * f["out_w"] * f["out_c"]
         for row in rows:
             for pixel in reads(f, row):
                 assert all(at + lead >= written for at in pixel)
-                if code == CONV:
+                if not depthwise:
                     written += f["out_c"]
 
 
@@ -95,11 +91,11 @@ LAYERS = [
 @pytest.fixture(autouse=True)
 def in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it costs in scratch."""
-    choices = blocks._choices
+    choices = tiling._choices
     monkeypatch.setattr(
-        blocks, "_choices", lambda low, step: [c for c in choices(low, step) if c.lead is not None]
+        tiling, "_choices", lambda low, step: [c for c in choices(low, step) if c.lead is not None]
     )
-    monkeypatch.setattr(blocks, "EXTRA_AT_LEAST", 1 << 20)
+    monkeypatch.setattr(tiling, "EXTRA_AT_LEAST", 1 << 20)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -118,9 +114,9 @@ def test_the_bytes_are_tflms(layer: tuple, engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_one_word_nearer_is_refused(layer: tuple, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead = blocks._lead
-    monkeypatch.setattr(blocks, "_lead", lambda step, f: lead(step, f) and lead(step, f) - 4)
-    monkeypatch.setattr(compiler, "_check", lambda hog: None)
+    lead = tiling.lead_in_place
+    monkeypatch.setattr(tiling, "lead_in_place", lambda name, f: lead(name, f) and lead(name, f) - 4)
+    monkeypatch.setattr(compiler.engine, "check", lambda hog: None)
     hog = compile_tflite(network(*layer).tflite).hog
     if layer[0] == 1 and layer[2] >= layer[3]:
         open_model(hog, engine)  # pixel for pixel in the same place: there is no nearer

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Files that ask for too much, or for what makes no sense: refused in words, in little time and memory."""
 
 import struct
@@ -28,7 +27,7 @@ HUGE = 0x7FFFFFF0
 
 
 def test_huge_arena(tmp_path) -> None:
-    """Where there is no room for it: MemoryError that says how much; one line from the command."""
+    """Where there is no room for it: MemoryError that says how much. To look at the file needs none."""
     path = tmp_path / "huge.hog"
     path.write_bytes(write_hog(FILL, arena=HUGE))
     code = f"""
@@ -45,7 +44,7 @@ sys.exit(main(["inspect", {str(path)!r}]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.count(f"needs {HUGE} bytes in one piece") == 2, done
-    assert done.returncode == 2 and f"needs {HUGE} bytes" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 0 and f"arena {HUGE:,} bytes" in done.stdout
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -60,7 +59,7 @@ def test_many_operators(engine: str) -> None:
     file = write_hog(*[FILL] * 65535)
     assert hognose.Model(file, engine=engine).arena_size == 4096
     short = write_hog(*[FILL] * 10)
-    plan = struct.unpack_from("<I", short, 24 + 12 + 4)[0]
+    plan = struct.unpack_from("<I", short, 32 + 12 + 4)[0]
     struct.pack_into("<H", short, plan + 4, 65535)
     seal(short)
     with pytest.raises(ValueError, match="the plan is cut short"):
@@ -71,15 +70,16 @@ def test_many_operators(engine: str) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        Record("MOVE", "b", {"in": 0, "out": 0, "run": 1, "loops": 2}, [Loop(1 << 31), Loop(1 << 31)]),
+        Record("MOVE", "b", {"in": 0, "out": 0, "run": 1}, [Loop(1 << 31), Loop(1 << 31)]),
         Record(
             "GATHER", "b",
             {"in": 0, "indices": 0, "out": 64, "outer": HUGE, "axis": 1, "count": HUGE, "run": 1},
         ),
         Record(
             "MATMUL", "f",
-            {"in1": 0, "in2": 0, "out": 64, "rows": 1, "columns": 1, "depth": HUGE, "loops": 0,
-             "bias": 0xFFFFFFFF, "row1": 0, "depth1": 0, "column2": 0, "depth2": 0, "min": -1.0, "max": 1.0},
+            {"in1": 0, "in2": 0, "out": 64, "rows": 1, "columns": 1, "depth": HUGE,
+             "bias": 0xFFFFFFFF, "row1": 0, "depth1": 0, "column2": 0, "depth2": 0, "min": -1.0, "max": 1.0,
+             "multiplier": 0, "shift": 0, "in2_zp": 0},
         ),
     ],
     ids=lambda r: r.name,
@@ -87,7 +87,7 @@ def test_many_operators(engine: str) -> None:
 def test_endless_loops(engine: str, record: Record) -> None:
     """A record of a few bytes cannot ask for years of work."""
     with pytest.raises(ValueError, match="operator 0: "):
-        hognose.Model(write_hog(record.pack(), features=15), engine=engine)
+        hognose.Model(write_hog(record.pack()), engine=engine)
 
 
 # --- .tflite -------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_endless_loops(engine: str, record: Record) -> None:
 def refused(tflite: bytes, words: str) -> None:
     with pytest.raises(UserError, match=words) as e:
         compile_tflite(tflite)
-    assert "\n" not in str(e.value) and len(str(e.value)) < 3000
+    assert "\n" not in str(e.value) and len(str(e.value)) < 600
 
 
 def ints(*values: int) -> tuple[int, int, bytes]:

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Random networks of several operators: what one operator alone cannot show, the memory plan.
 
 Tensors are used more than once and at a distance, operators may work in place, reshapes alias,

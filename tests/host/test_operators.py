@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Every operator and type, on random models, against TFLM.
 
 pytest tests/host/test_operators.py -k "CONV_2D and int8"

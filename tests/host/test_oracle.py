@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The judge itself: its errors in words, intermediate tensors, scalars, its arena."""
 
 import numpy as np

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""The kernels for small processors (kernels/pairs.c), built for this computer: TFLM's bytes, too."""
+"""The kernels for small processors (tiled.c, dense.c), built for this computer: TFLM's bytes, too."""
 
 import os
 import subprocess

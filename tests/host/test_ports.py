@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Inputs and outputs of every kind: several, the same twice, an input or a constant that is an output."""
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines import ENGINES, run
+from engines import ENGINES, open_model, run
 from hognose import lite
 from hognose_tools import cli
 from hognose_tools.analysis.oracle import Oracle
@@ -73,3 +72,29 @@ def test_commands(dtype: str, tmp_path: Path) -> None:
     assert [found[str(i)][0].tobytes() for i in range(5)] == [e.tobytes() for e in expected]
     assert cli.main(["verify", model]) == 0
     assert cli.main(["debug", model, "--samples", "2"]) == 0
+
+
+def _moved(dtype: str, scale: float | None = None, zero_point: int = 0) -> bytes:
+    b = Builder()
+    quantization = {} if scale is None else {"scale": scale, "zero_point": zero_point}
+    x, y = (b.tensor(shape, dtype, **quantization) for shape in ((2, 3), (3, 2)))
+    b.op("RESHAPE", [x, b.const(np.array([3, 2], np.int32))], y)
+    return compile_tflite(b.build([x], [y])).hog
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero_point", "given", "taken"),
+    [
+        ("int16", 0.5, 0, [1.2, -1.25, 1e9, -1e9, 0, float("nan")], [1, -1.5, 16383.5, -16384, 0, 0]),
+        ("uint8", 0.5, 10, [1.2, -3, 1e9, -1e9, 0, float("nan")], [1, -3, 122.5, -5, 0, 0]),
+        ("int32", None, 0, [1.4, -1.5, 1e6, -1e6, 0, float("nan")], [1, -2, 1e6, -1e6, 0, 0]),
+        ("int64", None, 0, [1.4, -1.5, 1e6, -1e6, 0, 7], [1, -2, 1e6, -1e6, 0, 7]),
+        ("bool", None, 0, [1, 0, 5, -1, 0.0, 1], [1, 0, 1, 1, 0, 1]),
+    ],
+)
+def test_numbers_of_other_types(dtype, scale, zero_point, given, taken, engine: str) -> None:
+    """What predict() takes is rounded and saturates; what it gives are numbers again."""
+    model = open_model(_moved(dtype, scale, zero_point), engine)
+    assert list(model.predict(given)) == taken
+    assert dtype in repr(model)

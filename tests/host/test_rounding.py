@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Accumulators that random models hardly ever hit: where nearly right arithmetic differs by one step."""
 
 import math

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Files with several signatures: each is a model of its own."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Models that keep state: what the commands make of sequences, and what no single operator's test shows."""
 
 from __future__ import annotations

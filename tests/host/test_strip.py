@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A stripped `.tflite` gives TFLM's bytes, is smaller, and holds nothing that TFLM does not read."""
 
 import contextlib

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Training: the same seed gives the same network, and it takes plain sensor units."""
 
 from pathlib import Path

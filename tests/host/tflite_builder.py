@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A small builder of real .tflite files, for tests.
 
 b = Builder()

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Instructions of one inference on the emulated boards, for `make bench`.
 
 With -icount QEMU's clock moves by 2^SHIFT ns an instruction, and a timer that MicroPython reads counts them.
@@ -14,8 +13,10 @@ from typing import Any
 
 from session import Session
 
+import qemu
+from hognose_tools.board.link import link
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.runners import device_bench
 
 SHIFT = 7  # a tick of every timer is shorter than 128 ns
@@ -54,8 +55,8 @@ def count(board: str, hog: bytes) -> dict[str, Any]:
     start, read, tick = CLOCKS[board]
     options = ("-icount", f"shift={SHIFT}")
     files = {"device_bench.py": Path(device_bench.__file__).read_bytes()}
-    full = disassemble(hog).needs_full
-    with Session(board, [hog], full=full, more=files, options=options) as session:
+    module = link(qemu.MACHINES[board].arch, needs(disassemble(hog))).mpy
+    with Session(board, [hog], module=module, more=files, options=options) as session:
         found = json.loads(session.execute(_MEASURE, start=start, read=read, hog=0))
     for key in ("invoke", "again"):
         found[key] = found[key] * tick >> SHIFT

@@ -50,7 +50,11 @@ MACHINES = {
 
 
 class BoardError(Exception):
-    """The script raised an exception (its traceback is the text), or the board fell silent."""
+    """The board fell silent or cannot do what it was asked."""
+
+
+class ScriptError(BoardError):
+    """The script raised an exception: its traceback is the text."""
 
 
 def missing(name: str) -> str | None:
@@ -145,13 +149,13 @@ class Board:
             rom.unlink()
 
     def run(self, script: str, timeout: float = 60) -> str:
-        """What the script prints. BoardError with its traceback where it raises an exception."""
+        """What the script prints. ScriptError where it raises an exception."""
         self._write(script.encode() + b"\x04")
         self._read_until(b"OK", timeout)
         output = self._read_until(b"\x04", timeout)
         error = self._read_until(b"\x04>", timeout)
         if error:
-            raise BoardError(f"{self._name}: {error.decode(errors='replace').strip()}")
+            raise ScriptError(f"{self._name}: {error.decode(errors='replace').strip()}")
         return output.decode().replace("\r\n", "\n")
 
     def close(self) -> None:

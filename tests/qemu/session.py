@@ -41,14 +41,14 @@ class Session:
         blobs: list[bytes],
         *,
         full: bool = False,
+        module: bytes | None = None,
         more: Mapping[str, bytes] = {},
         options: tuple[str, ...] = (),
     ):
-        """`blobs`: all models and samples that will be asked for; the native module small or full;
-        `more` files; `options` for QEMU."""
-        files = {f"hognose/{p.name}": p.read_bytes() for p in Path(hognose.__file__).parent.glob("*.py")}
-        files |= {"device_run.py": Path(device_run.__file__).read_bytes(), "time.py": TIME}
-        files |= {"_hognose.mpy": module(name, full).read_bytes(), **more}
+        """`blobs`: all models and samples that will be asked for; the native module small or full, or
+        another one; `more` files; `options` for QEMU."""
+        files = board_files(name, full, module)
+        files |= {"device_run.py": Path(device_run.__file__).read_bytes(), **more}
         memory = bytearray()
         self._places: list[tuple[int, int]] = []
         for blob in blobs:
@@ -76,7 +76,14 @@ class Session:
         self._board.__exit__(*error)
 
 
-def module(name: str, full: bool = False) -> Path:
+def board_files(name: str, full: bool = False, module: bytes | None = None) -> dict[str, bytes]:
+    """The library and the native module for the board's architecture: small or full, or `module`."""
+    library = Path(hognose.__file__).parent
+    files = {f"hognose/{p.relative_to(library)}": p.read_bytes() for p in library.rglob("*.py")}
+    return files | {"time.py": TIME, "_hognose.mpy": module or preset(name, full).read_bytes()}
+
+
+def preset(name: str, full: bool = False) -> Path:
     return (
         ROOT
         / ".build"

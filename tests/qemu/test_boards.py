@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The native module of every architecture, in MicroPython on its processor: TFLM's bytes."""
 
-import device_models
 import instructions
-import numpy as np
 import pytest
+from operator_models import differences
 from session import Session
 
 import qemu
 from hognose_tools import runners
 from hognose_tools.analysis import verify
+from hognose_tools.board.link import lacking, link
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.data import samples
 
 MODELS = ("hello_world_int8", "kws_ref_model", "pretrainedResnet_quant", "ad01_int8", "ad01_fp32")
@@ -32,7 +31,8 @@ def test_published_models(models, name, board_name, monkeypatch):
         pytest.skip(f"{len(compiled.hog)} bytes and an arena of {compiled.arena_size} are too much for it")
 
     def rung(hog, engine, mode, sequence, source, done):
-        with Session(board_name, [hog, source], full=disassemble(hog).needs_full) as session:
+        module = link(machine.arch, needs(disassemble(hog))).mpy
+        with Session(board_name, [hog, source], module=module) as session:
             return session.run(engine, mode, 0, 1)
 
     monkeypatch.setitem(runners.RUNNERS, board_name, rung)
@@ -53,43 +53,16 @@ def test_instructions(models):
     assert len(rates) == 6 and max(rates) < 2
 
 
-@pytest.fixture(scope="session")
-def operator_cases(tmp_path_factory):
-    """Random models of one operator each, with samples and TFLM's answers: (name, hog, source, sink)."""
-    folder = tmp_path_factory.mktemp("operators")
-    device_models.write_all(folder)
-    cases = []
-    for hog in sorted((folder / "cases").glob("*.hog")):
-        cases.append((hog.stem, hog.read_bytes(), _content(hog, "in"), _content(hog, "out")))
-    return cases
-
-
-def _content(hog, way):
-    return b"".join(p.read_bytes() for p in sorted(hog.parent.glob(f"{hog.stem}.{way}?")))
-
-
 @pytest.mark.parametrize("full", [False, True], ids=["small", "full"])
 def test_operators(operator_cases, board_name, cases_run, full):
     """Each by the smallest module that has it."""
-    chosen = [case for case in operator_cases if disassemble(case[1]).needs_full == full]
+    chosen = [case for case in operator_cases if bool(lacking("small", needs(disassemble(case[1])))) == full]
     blobs = [blob for _, hog, source, _ in chosen for blob in (hog, source)]
-    differences = []
+    found = []
     with Session(board_name, blobs, full=full) as session:
         for i, (name, hog, _, sink) in enumerate(chosen):
             answer = session.run("native", "raw", 2 * i, 2 * i + 1)
-            differences += [f"{name}: {d}" for d in _differences(hog, answer, sink)]
+            found += [f"{name}: {d}" for d in differences(hog, answer, sink)]
             operator, dtype, _ = name.rsplit("_", 2)
             cases_run[operator, dtype, board_name] += 1
-    assert not differences
-
-
-def _differences(hog: bytes, answer: bytes, expected: bytes):
-    assert len(answer) == len(expected)
-    at = 0
-    for i, port in enumerate(disassemble(hog).outputs):
-        end = at + port.size * port.dtype.itemsize
-        pair = (np.frombuffer(b[at:end], port.dtype) for b in (answer, expected))
-        found = verify.compare(*pair, f"output {i}")
-        if found:
-            yield found
-        at = end
+    assert not found

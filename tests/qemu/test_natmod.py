@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""The rules of the native module's build."""
+"""The rules of the native module's build: what it refuses, and what is in its archives."""
 
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from session import ROOT
 
+from hognose_tools.board.architectures import BY_NAME
+from hognose_tools.board.link import FILE, MODULES, available, link
+
 NATMOD = ROOT / ".build" / "natmod"
-ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "armv7emdp", "rv32imc", "xtensawin")
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def build(sources: Path, arch: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("arch", ["x64", "rv32imc"])
 def test_variables_are_refused(sources, arch, statement):
     """MicroPython's linker lets some pass, and they then lie over other data."""
-    engine = sources / "engine" / "hog.c"
-    load = "const char *hog_load("
+    engine = sources / "engine" / "load.c"
+    load = "hog_error_t hog_load("
     text = engine.read_text()
     assert load in text
     engine.write_text(f"{statement}\nint *spoil(void);\nint *spoil(void) {{ return &n; }}\n{text}")
@@ -48,21 +50,43 @@ def test_variables_are_refused(sources, arch, statement):
     assert "a native module can have no variables" in result.stdout
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_module(arch):
-    module = NATMOD / f"{arch}_6.3" / "_hognose.mpy"
-    if not module.exists():
+@pytest.mark.parametrize("arch", ["armv6m", "xtensawin"])
+def test_the_same_bytes_wherever_it_is_built(sources, arch):
+    if not available(arch):
+        pytest.skip(f"no {arch} archive: make natmod")
+    result = build(sources, arch)
+    assert result.returncode == 0, result.stdout + result.stderr
+    built = sources.parent / ".build" / "natmod"
+    folder = BY_NAME[arch].folder
+    assert {p.relative_to(built) for p in built.rglob("*") if p.is_file() and "obj" not in p.parts} == {
+        Path("mpy_ld.py"),
+        Path(f"{folder}.zip"),
+        *(Path(top, folder, file) for top in ("", "full") for file in (FILE, "package.json")),
+    }
+    for path in (f"{folder}.zip", f"{folder}/{FILE}", f"full/{folder}/{FILE}"):
+        assert (built / path).read_bytes() == (NATMOD / path).read_bytes()
+
+
+@pytest.mark.parametrize("arch", MODULES)
+def test_archive(arch):
+    if not available(arch):
+        pytest.skip(f"no {arch} archive: make natmod")
+    path = NATMOD / f"{BY_NAME[arch].folder}.zip"
+    assert path.stat().st_size < 110_000
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert str(ROOT).encode() not in content and b"/usr/" not in content, name
+
+
+@pytest.mark.parametrize("arch", MODULES)
+@pytest.mark.parametrize("preset", ["small", "full"])
+def test_module_for_mip(arch, preset):
+    folder = NATMOD / ("full" if preset == "full" else "") / BY_NAME[arch].folder
+    if not (folder / FILE).exists():
         pytest.skip(f"no {arch} module: make natmod")
-    content = module.read_bytes()
-    assert content[:2] == b"M\x06"
-    assert content[2] & 3 == 3  # ABI 6.3
-    assert str(ROOT).encode() not in content
-    assert (module.parent / "package.json").exists()
-
-
-def test_the_pico_has_room():
-    """A native module lies in RAM, of which a Pico has 264 KB."""
-    module = NATMOD / "armv6m_6.3" / "_hognose.mpy"
-    if not module.exists():
-        pytest.skip("no armv6m module: make natmod")
-    assert module.stat().st_size <= 20 << 10
+    content = (folder / FILE).read_bytes()
+    assert content[:2] == b"M\x06" and content[2] & 3 == 3  # ABI 6.3
+    assert content[2] >> 2 == BY_NAME[arch].number
+    assert content == link(arch, preset).mpy
+    assert (folder / "package.json").exists()

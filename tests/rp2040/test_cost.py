@@ -9,12 +9,13 @@ import pytest
 
 from hognose_tools.analysis import cost
 from hognose_tools.analysis.bench import bench
+from hognose_tools.board.link import available
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
-from hognose_tools.runners.pico import missing, module
+from hognose_tools.runners.pico import missing
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not available("armv6m"), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from hognose_tools.analysis import debug
+from hognose_tools.board.link import available
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.data import samples
-from hognose_tools.runners.pico import missing, module
+from hognose_tools.runners.pico import missing
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not available("armv6m"), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 

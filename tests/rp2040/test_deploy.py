@@ -18,14 +18,15 @@ from hognose_tools import cli
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.board import connection, install
 from hognose_tools.board.examine import examine
+from hognose_tools.board.link import available
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.errors import UserError
-from hognose_tools.runners.pico import CYCLES, ROOT, USERMOD, Pico, missing, module
+from hognose_tools.runners.pico import CYCLES, ROOT, USERMOD, Pico, missing
 from test_compiler import dense_chain
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not available("armv6m"), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 GESTURE = ROOT / "examples" / "gesture"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from hognose_tools.board.link import available
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.runners.pico import ROOT, Pico, missing, module
+from hognose_tools.runners.pico import ROOT, Pico, missing
 from tflite_builder import Builder
 
 pytestmark = pytest.mark.skipif(
-    missing() is not None or not module(False).exists(), reason=f"no emulated Pico or no module: {missing()}"
+    missing() is not None or not available("armv6m"), reason=f"no emulated Pico or no module: {missing()}"
 )
 
 SHOW = "import hognose; m = hognose.Model('gesture.hog'); print(m.engine, m.predict([1, -2]))"

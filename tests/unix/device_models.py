@@ -1,40 +1,84 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Writes the models of this rung, each with raw inputs and what TFLM makes of them."""
+"""Writes the models that the device tests know, each with inputs and what TFLM makes of them.
 
+What `predict` is to return is computed here from TFLM's bytes and the tensors' scales, without our engine.
+"""
+
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import hypothesis
 import numpy as np
+from mpremote.romfs import VfsRomWriter
+from on_device import damage
 
 import operators_flow  # noqa: F401  (adds to OPERATORS)
 import operators_more  # noqa: F401
 import operators_recurrent  # noqa: F401
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
+from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.compiler.lower import LOWER
+from hognose_tools.compiler.ports import Port
+from hognose_tools.data.samples import float32, quantized
 from operators import FOUNDATION, OPERATORS, cases
 from tflite_builder import Builder, Tensor
 
 CASES = 6  # of each operator and type
+# Of every typecode the extremes and some between: of 8-byte integers what floats of any kind round alike.
+TYPECODES = {
+    "b": [-128, -127, -64, -1, 0, 1, 2, 63, 64, 127],
+    "B": [0, 1, 2, 63, 64, 127, 128, 129, 254, 255],
+    "h": [-32768, -129, -128, -64, -1, 0, 64, 127, 128, 32767],
+    "H": [0, 1, 60, 127, 128, 255, 256, 32767, 32768, 65535],
+    "i": [-(2**31), -32769, -63, -1, 0, 1, 64, 32768, 16777216, 2**31 - 1],
+    "I": [0, 1, 60, 255, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1],
+    "q": [-(2**63), -(2**32), -(2**31) - 256, -1, 0, 60, 2**31, 2**32, 2**40 + 2**20, 2**63 - 1],
+    "Q": [0, 1, 60, 2**31, 2**32 - 1, 2**32, 2**32 + 512, 2**40, 2**63, 2**64 - 1],
+    "f": [0.25, -0.25, 0.24, 0.75, -0.75, 62.5, 65.0, 1e30, -1e30, 1e-30],
+    "d": [0.25, -0.25, 0.1, 1 / 3, -0.75, 62.75, 65.0, 1e300, -1e300, 1e-300],
+}
+TYPES = {
+    "uint8": {"scale": 0.5, "zero_point": 128},
+    "int16": {"scale": 0.25, "zero_point": 0},
+    "int32": {},
+    "int64": {},
+    "bool": {},
+    "float32": {},
+    "int8": {"scale": 0.5, "zero_point": -3},
+}
 
 
 def write_all(folder: Path) -> None:
     """The models that the tests know by name, and in `cases/` random ones of each operator."""
+    write_known(folder)
+    (folder / "cases").mkdir()
+    for name, dtype in sorted(FOUNDATION):
+        for i, case in enumerate(examples(name, dtype)):
+            write(folder / "cases" / f"{name}_{dtype}_{i}", case.tflite, case.inputs)
+
+
+def write_known(folder: Path) -> None:
+    """The models that the tests know by name."""
     write(folder / "gestures", classifier(), labels=["rest", "wave", "circle"], meta={"rate": 50})
     write(folder / "regression", float_network())
     write(folder / "branches", branches())
     write(folder / "copy_int8", copy("int8", scale=0.5, zero_point=-3))
     write(folder / "copy_float32", copy("float32"))
+    write(folder / "types", types())
+    makers = {"gestures": classifier, "regression": float_network, "branches": branches, "types": types}
+    for name, make in makers.items():
+        write_numbers(folder / name, make())
     (folder / "streams").mkdir()
     write_sequence(folder / "streams" / "stream", stream())
     write_sequence(folder / "streams" / "window", window(first=9))
     (folder / "gestures.tflite").write_bytes(classifier())
-    (folder / "cases").mkdir()
-    for name, dtype in sorted(FOUNDATION):
-        for i, case in enumerate(examples(name, dtype)):
-            write(folder / "cases" / f"{name}_{dtype}_{i}", case.tflite, case.inputs)
+    write_typecodes(folder / "typecodes")
+    write_decisions(folder / "sensor", classifier())
+    write_romfs(folder / "models.romfs", (folder / "gestures.hog").read_bytes())
+    hogs = [(folder / f"{name}.hog").read_bytes() for name in damage.MODELS]
+    (folder / "damaged.txt").write_text("".join(f"{line}\n" for line in damage.outcomes(hogs, 600, "native")))
 
 
 def write_others(folder: Path) -> None:
@@ -63,14 +107,107 @@ def write(path: Path, tflite: bytes, inputs: Sequence[np.ndarray] | None = None,
         path.with_suffix(f".out{i}").write_bytes(array.tobytes())
 
 
+def write_numbers(path: Path, tflite: bytes) -> None:
+    """PATH.numbers0 … and what `predict` makes of them, PATH.floats0 …, all float32. Some saturate."""
+    oracle = Oracle(tflite)
+    facts = disassemble(compile_tflite(tflite).hog)
+    rng = np.random.default_rng(11)
+    numbers = []
+    for port in facts.inputs:
+        low, high = dequantized(extremes(port), port)
+        x = rng.uniform(low, high, port.size)
+        x[:2] = 1.5 * low - 1, 1.5 * high + 1
+        if port.type == "?":
+            x = np.round(x)
+        numbers.append(x.astype(np.float32))
+    raw = oracle.run([quantized(x, p).reshape(p.shape) for x, p in zip(numbers, facts.inputs, strict=True)])
+    floats = [dequantized(x, p) for x, p in zip(raw, facts.outputs, strict=True)]
+    for what, arrays in (("numbers", numbers), ("floats", floats)):
+        for i, array in enumerate(arrays):
+            path.with_suffix(f".{what}{i}").write_bytes(array.tobytes())
+
+
+def extremes(port: Port) -> np.ndarray:
+    """Between what random numbers for the input lie; tensors of 32 bits and more hold more than floats do."""
+    if port.dtype.kind == "b":
+        return np.array([0, 1])
+    if port.dtype.itemsize > 2:
+        return np.array([-1000, 1000])
+    return np.array([np.iinfo(port.dtype).min, np.iinfo(port.dtype).max])
+
+
+def dequantized(raw: np.ndarray, port: Port) -> np.ndarray:
+    """An output's elements as the floats that `predict` returns."""
+    offset = raw.astype(np.float32).reshape(-1) - np.float32(port.zero_point)
+    return offset * np.float32(port.scale or 1)
+
+
+def write_romfs(path: Path, hog: bytes) -> None:
+    """A read-only file system with the model at addresses of every remainder."""
+    writer = VfsRomWriter()
+    for n in range(1, 5):
+        writer.mkfile("m" * n + ".hog", hog)
+    path.write_bytes(writer.finalise())
+
+
+def write_typecodes(folder: Path) -> None:
+    """For each typecode ten numbers, X.array, and as float32 what copy_int8 and copy_float32 make of them.
+
+    l and L have 4 bytes on a board and 8 on a computer: the tests make them of i and I.
+    """
+    folder.mkdir()
+    port = disassemble(compile_tflite(copy("int8", scale=0.5, zero_point=-3)).hog).inputs[0]
+    for code, values in TYPECODES.items():
+        numbers = float32(np.array(values, code))
+        # (A file system may not tell b from B.)
+        name = f"small_{code}" if code.islower() else f"large_{code.lower()}"
+        (folder / f"{name}.array").write_bytes(struct.pack(f"<10{code}", *values))
+        (folder / f"{name}.int8").write_bytes(dequantized(quantized(numbers, port), port).tobytes())
+        (folder / f"{name}.float32").write_bytes(numbers.tobytes())
+
+
+def write_decisions(path: Path, tflite: bytes, length=20, hop=5, need=2, of=3) -> None:
+    """PATH.samples of three numbers, and in PATH.decided a byte for each: what a window and a vote decide.
+
+    0 while there is nothing to decide, 255 nothing decided yet, else the class + 1.
+    """
+    oracle = Oracle(tflite)
+    facts = disassemble(compile_tflite(tflite).hog)
+    rng = np.random.default_rng(5)
+    level = np.repeat(rng.normal(scale=2, size=(12, 3)), 25, axis=0)
+    samples = (level + rng.normal(scale=0.5, size=level.shape)).astype(np.float32)
+    decided, votes, answer = [], [], 255
+    for n in range(1, len(samples) + 1):
+        if n < length or (n - length) % hop:
+            decided.append(0)
+            continue
+        raw = quantized(samples[n - length : n].reshape(-1), facts.inputs[0])
+        scores = dequantized(oracle.run([raw.reshape(facts.inputs[0].shape)])[0], facts.outputs[0])
+        best = int(np.argmax(scores))
+        votes.append(best + 1 if scores[best] >= 0.5 else 0)
+        if votes[-1] and votes[-of:].count(votes[-1]) >= need:
+            answer = votes[-1]
+        decided.append(answer)
+    path.with_suffix(".samples").write_bytes(samples.tobytes())
+    path.with_suffix(".decided").write_bytes(bytes(decided))
+
+
 def write_sequence(path: Path, tflite: bytes, frames: int = 12) -> None:
-    """PATH.hog, and one after another the raw inputs PATH.frames and what TFLM makes of them, PATH.scores."""
+    """PATH.hog, and one after another the raw inputs PATH.frames and what TFLM makes of them, PATH.scores.
+
+    The same as float32: PATH.numbers, PATH.floats.
+    """
     oracle = Oracle(tflite)
     rng = np.random.default_rng(7)
     inputs = [rng.integers(-128, 128, oracle.input_shapes[0]).astype(np.int8) for _ in range(frames)]
-    path.with_suffix(".hog").write_bytes(compile_tflite(tflite, name=path.name).hog)
+    outputs = [oracle.run([a])[0] for a in inputs]
+    hog = compile_tflite(tflite, name=path.name).hog
+    facts = disassemble(hog)
+    path.with_suffix(".hog").write_bytes(hog)
     path.with_suffix(".frames").write_bytes(b"".join(a.tobytes() for a in inputs))
-    path.with_suffix(".scores").write_bytes(b"".join(oracle.run([a])[0].tobytes() for a in inputs))
+    path.with_suffix(".scores").write_bytes(b"".join(a.tobytes() for a in outputs))
+    for what, arrays, port in (("numbers", inputs, facts.inputs[0]), ("floats", outputs, facts.outputs[0])):
+        path.with_suffix(f".{what}").write_bytes(b"".join(dequantized(a, port).tobytes() for a in arrays))
 
 
 def examples(name: str, dtype: str) -> list:
@@ -190,6 +327,18 @@ def copy(dtype: str, **quantization) -> bytes:
     y = b.tensor((1, 10), dtype, **quantization)
     b.op("RESHAPE", [x, b.const(np.array([1, 10], np.int32))], y, new_shape=[1, 10])
     return b.build([x], [y])
+
+
+def types() -> bytes:
+    """An input of each element type, and a copy of each as output."""
+    b = Builder()
+    pairs = []
+    for dtype, quantization in TYPES.items():
+        x = b.tensor((1, 2, 3), dtype, **quantization)
+        y = b.tensor((1, 6), dtype, **quantization)
+        b.op("RESHAPE", [x, b.const(np.array([1, 6], np.int32))], y, new_shape=[1, 6])
+        pairs.append((x, y))
+    return b.build([x for x, _ in pairs], [y for _, y in pairs])
 
 
 def _dense(b: Builder, rng: np.random.Generator, x: Tensor, units: int, **quantization) -> Tensor:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""The device library on every interpreter and engine: device_tests.py, a process for each test."""
+"""The device library on every interpreter and engine of this computer, a process for each test."""
 
 import re
 import shutil
@@ -8,25 +7,23 @@ from collections import Counter
 from pathlib import Path
 
 import device_models
+import device_suite
 import pytest
 from targets import MPY, ROOT, STOCK, TARGETS, Target
 
 SCRIPT = Path(__file__).with_name("device_tests.py")
-TESTS = re.findall(r"^def test_(\w+)", SCRIPT.read_text(), re.MULTILINE)
+BYTES = "buffers.bytes_are_tflms"
 
 
 def run_test(target: Target, folder: Path, test: str) -> None:
     done = target.run(SCRIPT, target.engine, folder, test)
-    if done.stdout.startswith("skip: "):
-        pytest.skip(done.stdout[6:].strip())
-    # Nothing else is printed: the library is silent.
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+    device_suite.judge(test, target.engine, done.stdout + done.stderr)
 
 
-@pytest.mark.parametrize("test", TESTS)
+@pytest.mark.parametrize("test", device_suite.TESTS)
 def test_device(target: Target, model_folder: Path, test: str, cases_run) -> None:
     run_test(target, model_folder, test)
-    if test == "bytes_are_tflms":
+    if test == BYTES:
         count_cases(model_folder, target.name, cases_run)
 
 
@@ -39,7 +36,7 @@ def count_cases(folder: Path, engine: str, counts: Counter) -> None:
 
 def test_reference_models(target: Target, reference_folder: Path) -> None:
     """Published networks."""
-    run_test(target, reference_folder, "bytes_are_tflms")
+    run_test(target, reference_folder, BYTES)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +52,7 @@ def reference_folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.full], ids=lambda t: t.name)
 def test_other_operators(target: Target, others_folder: Path, cases_run) -> None:
     """Those that the small module leaves out, too."""
-    run_test(target, others_folder, "bytes_are_tflms")
+    run_test(target, others_folder, BYTES)
     count_cases(others_folder, target.name, cases_run)
 
 

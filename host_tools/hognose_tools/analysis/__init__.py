@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What can be known about a model: its layers, its cost, what quantization lost, and whether it is right."""
+"""What can be found out about a model: its layers, its cost, what quantization loses, whether it is right."""

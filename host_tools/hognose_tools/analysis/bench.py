@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What one inference costs on a board: cycles on an emulated one, microseconds on a real one."""
 
 import json
@@ -7,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..board import remote
-from ..compiler.disassemble import HogFile, disassemble
+from ..board.native_module import module_size
+from ..compiler.disassemble import HogFile, disassemble, needs
 from ..errors import UserError
 from ..runners import device_bench, pico
 
@@ -53,7 +53,7 @@ def bench(hog: bytes, on: str, *, layers: bool = False) -> dict[str, Any]:
     else:
         there["model.hog"] = hog
         remote.execute(port or None, model, there, "native", remote.LOAD + code, said.append)
-    found = json.loads(b"".join(said).splitlines()[0])  # behind it: the end of transmission
+    found = json.loads(b"".join(said).splitlines()[0])  # an end-of-transmission mark follows
     if emulated and found["invoke"] != found["again"]:
         raise UserError(f"two runs took {found['invoke']} and {found['again']} cycles: they must be equal")
     return _facts(model, found, emulated)
@@ -71,7 +71,7 @@ def _facts(model: HogFile, found: dict[str, Any], emulated: bool) -> dict[str, A
         "arena": found["arena"],
         "heap": found["heap"],
         "load_cycles" if emulated else "load_microseconds": found["load"],
-        "module_bytes": pico.module(model.needs_full).stat().st_size if emulated else None,
+        "module_bytes": module_size("armv6m", needs(model)) if emulated else None,
     }
     if "layers" in found:
         facts["layers"] = [

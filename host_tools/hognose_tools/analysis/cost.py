@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What a layer costs on a board, before it is there: cycles as a sum of what its kernel counts.
 
-The weights of that sum are in cost.json, fitted by tests/fit_cost.py to counts on the emulated Pico (flash as
-if cached, the native module in RAM). An operator that was not measured has no figure, rather than a guess.
+The weights are in cost.json, fitted by tests/fit_cost.py to cycles on the emulated Pico (flash as if cached,
+the native module in RAM). An operator that was not measured has no figure rather than a guess.
 """
 
 import json
@@ -13,10 +12,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ..board import native_module
 from ..board.architectures import BOARDS
 from ..board.library import LIBRARY_RAM
-from ..compiler.disassemble import HogFile
+from ..board.native_module import module_size
+from ..compiler.disassemble import HogFile, needs
 from ..compiler.records import Record
 from ..errors import UserError
 
@@ -31,7 +30,7 @@ CALL = "call"  # from `model.invoke` to the first operator, and back
 def forecast(hog: HogFile, board: str) -> dict[str, Any]:
     """What a model needs on a board: `cycles` of each operator and in all, RAM and flash in bytes.
 
-    None stands for what was not measured; `at_least` are the cycles of all else. UserError: an unknown board.
+    None stands for what was not measured; `at_least` counts all other cycles. UserError: an unknown board.
     """
     if board not in BOARDS:
         raise UserError(f"--board {board}: known are {', '.join(BOARDS)}")
@@ -39,8 +38,7 @@ def forecast(hog: HogFile, board: str) -> dict[str, Any]:
     layers = [predict(r) if i >= hog.initial else 0 for i, r in enumerate(hog.records)]
     known = sum(n or 0 for n in layers) + _call(hog)
     total = None if None in layers else known
-    module = native_module.path(there.architecture, hog.needs_full)
-    code = LIBRARY_RAM + (module.stat().st_size if module.exists() else 0)
+    code = LIBRARY_RAM + module_size(there.architecture, needs(hog))
     return {
         "board": there.title,
         "cycles": total,
@@ -61,13 +59,13 @@ def _call(hog: HogFile) -> float:
 
 
 def call_counts(hog: HogFile) -> list[float]:
-    """What the cycles of a call go with, beside the operators'."""
+    """What the cycles of a call depend on, beside the operators."""
     ports = [*hog.inputs, *hog.outputs]
     return [1, len(ports), sum(p.size * p.dtype.itemsize for p in ports)]
 
 
 def predict(record: Record) -> int | None:
-    """Cycles of one operator on the Pico; None where its kind was not measured."""
+    """Cycles of one operator on the Pico; None where its kernel was not measured."""
     counted = counts(record)
     if counted is None or counted[0] not in _weights():
         return None
@@ -82,26 +80,33 @@ def _weights() -> dict[str, list[float]]:
 
 
 def counts(record: Record) -> tuple[str, list[float]] | None:
-    """The kernel that runs a record on a Pico, and what its cycles go with. None: nobody has measured it."""
+    """The kernel that runs a record on a Pico, and the counts its cycles depend on; None: not measured."""
     name = record.name
     if name not in _COUNTS or (record.type != "b" and name not in _MOVING):
         return None
     return _COUNTS[name](name, record.fields, record)
 
 
+def _dense(_: str, f: Fields, __: Record) -> tuple[str, list[float]]:
+    return "dense", _products(f, f["outputs"], f["outputs"], f["inputs"])
+
+
 def _conv(_: str, f: Fields, __: Record) -> tuple[str, list[float]]:
+    outputs = f["batch"] * f["out_h"] * f["out_w"] * f["out_c"]
+    return "dot", _products(f, outputs, f["out_c"], f["k_h"] * f["k_w"] * f["in_c"] // f["groups"])
+
+
+def _products(f: Fields, outputs: int, channels: int, k: int) -> list[float]:
+    """What dot products of `k` values go with."""
+    return [1, outputs * k, outputs, outputs if f["scales"] > 1 else 0, k * -(-channels // 32)]
+
+
+def _conv_tiled(_: str, f: Fields, __: Record) -> tuple[str, list[float]]:
     pixels, channels = f["batch"] * f["out_h"] * f["out_w"], f["out_c"]
     depth = f["in_c"] // f["groups"]
-    k = f["k_h"] * f["k_w"] * depth
-    macs, outputs = pixels * channels * k, pixels * channels
+    k, outputs = f["k_h"] * f["k_w"] * depth, pixels * channels
     relu = f["min"] == f["out_zp"]
-    plain = relu or f["max"] - f["min"] == 255
-    scratch = isinstance(f["scratch"], int) and f["scratch"] < 1 << 31
-    if not (f["block"] and scratch and plain):
-        one = pixels == 1 and f["groups"] == 1 and not scratch
-        kernel = "dense" if one and f["block"] and k % 8 == 0 else "dot"
-        return kernel, [1, macs, outputs, outputs if f["scales"] > 1 else 0, k * -(-channels // 32)]
-    passes = -(-(channels // f["groups"]) // f["block"]) * f["groups"]
+    passes = -(-(channels // f["groups"]) // f["tile"]) * f["groups"]
     bytes_read = pixels * k * passes
     aligned = depth == f["in_c"] and f["in_c"] % 4 == 0 and f["dilation_w"] == 1
     whole = depth == f["in_c"] and f["k_w"] * depth % 4 == 0 and f["in_w"] * f["in_c"] % 4 == 0 and aligned
@@ -138,21 +143,23 @@ def _inside(f: Fields, axis: str) -> int:
 def _depthwise(_: str, f: Fields, __: Record) -> tuple[str, list[float]]:
     outputs = f["batch"] * f["out_h"] * f["out_w"] * f["out_c"]
     taps = f["k_h"] * f["k_w"]
+    border = f["batch"] * (f["out_h"] * f["out_w"] - _inside(f, "h") * _inside(f, "w")) * f["out_c"]
+    return "depthwise, any", [1, outputs * taps, outputs, outputs * f["k_h"], border, border * taps]
+
+
+def _depthwise_tiled(_: str, f: Fields, __: Record) -> tuple[str, list[float]]:
+    outputs = f["batch"] * f["out_h"] * f["out_w"] * f["out_c"]
     relu = f["min"] == f["out_zp"]
-    fast = f["block"] and (relu or f["max"] - f["min"] == 255)
-    if not fast or (f["k_h"], f["k_w"], f["dilation_h"], f["dilation_w"]) != (3, 3, 1, 1):
-        border = f["batch"] * (f["out_h"] * f["out_w"] - _inside(f, "h") * _inside(f, "w")) * f["out_c"]
-        return "depthwise, any", [1, outputs * taps, outputs, outputs * f["k_h"], border, border * taps]
-    blocks = f["batch"] * -(-f["out_h"] // f["block"])
-    rows = f["batch"] * f["out_h"] * f["stride_h"] + 2 * blocks
+    tiles = f["batch"] * -(-f["out_h"] // f["tile"])
+    rows = f["batch"] * f["out_h"] * f["stride_h"] + 2 * tiles
     columns = min(f["in_w"], (f["out_w"] - 1) * f["stride_w"] + 3 - f["pad_w"])
     values = [
         1,
         0 if relu else outputs,
         outputs if relu else 0,
-        blocks * f["out_c"],
+        tiles * f["out_c"],
         f["in_c"] * rows * columns,
-        f["in_c"] * blocks * columns,
+        f["in_c"] * tiles * columns,
         f["batch"] * f["out_h"] * f["out_c"],
     ]
     return "depthwise, 3x3", values
@@ -196,7 +203,10 @@ def _elements(name: str, f: Fields, _: Record) -> tuple[str, list[float]]:
 _MOVING = ("MOVE", "FILL", "QUANTIZE", "DEQUANTIZE")
 _COUNTS: dict[str, Callable[[str, Fields, Record], tuple[str, list[float]]]] = {
     "CONV": _conv,
+    "CONV_TILED": _conv_tiled,
+    "DENSE": _dense,
     "DEPTHWISE": _depthwise,
+    "DEPTHWISE_TILED": _depthwise_tiled,
     "AVERAGE_POOL": _pool,
     "MAX_POOL": _pool,
     "ADD": _loops,

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A model layer by layer, to see which layer quantization broke."""
 
 import math
@@ -17,7 +16,7 @@ from . import layers
 from .debug_table import Row, Table
 from .verify import compare
 
-SAME_WEIGHTS = "a float run of the same weights (whose own error only --float shows)"
+SAME_WEIGHTS = "a float run of the same weights (only --float shows the error of the weights)"
 
 
 def debug(
@@ -29,7 +28,7 @@ def debug(
     on: str,
     floats: bytes | None = None,
 ) -> Table:
-    """Every layer of `tflite`. `inputs`: raw, [samples, *shape]; `given`: the numbers they came from, or raw.
+    """The table of all layers. `inputs`: raw, [samples, *shape]; `given`: the numbers they came from, or raw.
 
     `compiled`: the same model packed, None for the engine tflm; `floats`: the float model, a `.tflite`.
     """
@@ -51,7 +50,7 @@ def debug(
 def _values(
     tflite: bytes, graph: Graph, compiled: Compiled | None, inputs: list[np.ndarray], engine: str, on: str
 ) -> layers.Values:
-    """Of all tensors that there are when the model runs, inputs included."""
+    """Of all tensors that exist when the model runs, inputs included."""
     values = {t.index: a for t, a in zip(graph.inputs, inputs, strict=True)}
     if compiled is None:
         tensors = [t for op in graph.operators for t in op.outputs]
@@ -93,7 +92,7 @@ def real_values(values: np.ndarray, t: Tensor) -> np.ndarray:
 
 
 def sqnr(exact: np.ndarray, quantized: np.ndarray) -> float:
-    """Signal-to-quantization-noise ratio in dB: 10·log10(Σ x² ÷ Σ (x - q)²); infinite where nothing is lost.
+    """Signal-to-quantization-noise ratio in dB: 10·log10(Σ x² ÷ Σ (x - q)²); infinite where x equals q.
 
     B. Widrow, I. Kollár: Quantization Noise, Cambridge University Press 2008. Only finite values count.
     """
@@ -114,14 +113,14 @@ def _compare_with_float(
     rows: dict[int, Row],
     notes: list[str],
 ) -> str:
-    """Fills in the ratios of `rows`; returns what they are compared with."""
+    """Fills in the ratios in `rows`; returns the name of what they are relative to."""
     if not any(is_quantized(t) for t in graph.tensors):
-        notes.append("This model is not quantized: there is no ratio to tell.")
+        notes.append("This model is not quantized: there are no ratios.")
         return ""
     other = graph if floats is None else read_tflite(floats)
     odd = sorted({op.kind for op in other.operators if op.kind in layers.CHANGING})
     if odd:
-        notes.append(f"No float run: its layers cannot be run one by one where there is {' or '.join(odd)}.")
+        notes.append(f"No float run: layers cannot be run one by one in a model with {' or '.join(odd)}.")
         return ""
     partner = match(graph, other)
     if floats is not None:
@@ -155,7 +154,7 @@ def _compare_with_float(
 
 
 def _numbers(given: np.ndarray, raw: np.ndarray, t: Tensor, wanted: Tensor) -> np.ndarray:
-    """An input of the float model: the numbers that were given, where they were, not what is left of them."""
+    """An input of the float model: the numbers as given, not as quantized, unless raw values were given."""
     if wanted.dtype != "float32":
         return raw
     return real_values(raw, t) if given.dtype == raw.dtype else samples.float32(given)
@@ -174,7 +173,7 @@ def _check_float(graph: Graph, other: Graph, partner: dict[int, int]) -> None:
 
 
 def match(graph: Graph, other: Graph) -> dict[int, int]:
-    """Which tensor of `other` is which of `graph`: by name, else by its place among operators of its kind."""
+    """Pairs tensors of `graph` and `other`: by name, else by place among operators of the same kind."""
     by_name = {t.name: t for t in other.tensors if t.name}
     found = {t.index: u.index for t, u in zip(graph.inputs, other.inputs, strict=False) if t.size == u.size}
     for t in graph.tensors:
@@ -190,7 +189,7 @@ def match(graph: Graph, other: Graph) -> dict[int, int]:
 
 
 def _places(graph: Graph) -> list[tuple[tuple[str, tuple[int, ...]], int]]:
-    """Operator and shape of each tensor in order, but for those that only change the type."""
+    """Operator and shape of each tensor in order, without operators that only change the type."""
     return [
         ((op.kind, t.shape), t.index)
         for op in graph.operators

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""The page that `hognose debug --html` writes: a table, and a plot of the ratios; nothing is fetched."""
+"""The page that `hognose debug --html` writes: a table and a plot of the ratios, in one file."""
 
 from html import escape
 
@@ -58,7 +57,7 @@ def _bars(row: Row, y: int, worst: bool) -> list[str]:
 
 
 def _x(ratio: float) -> float:
-    """Where a ratio ends; what is exact or beyond the scale goes over its end a little."""
+    """Where the bar of a ratio ends; beyond the scale, or exact, it goes a little over the end."""
     return _LEFT + _WIDTH / _MAX * min(max(ratio, 0.0), _MAX + 2)
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""What `hognose debug` found, and its words."""
+"""The table that `hognose debug` makes, and its text."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Row:
-    """A tensor of the model, after the operator that made it; None where there is nothing to tell."""
+    """A tensor of the model with the operator that computes it; None where a figure is unknown."""
 
     index: int  # of the operator; -1 is an input of the model
     operator: str
@@ -19,15 +18,15 @@ class Row:
     high: float | None = None
     at_low: float | None = None  # share of values at the ends of the type
     at_high: float | None = None
-    differing: int | None = None  # values that are not TFLM's
-    sqnr: float | None = None  # dB, of all that was lost up to here
-    alone: float | None = None  # dB, of what this layer lost
+    differing: int | None = None  # values that differ from TFLM's
+    sqnr: float | None = None  # dB, of all layers up to this one
+    alone: float | None = None  # dB, of this layer alone
     note: str = ""
 
 
 @dataclass
 class Table:
-    """All layers, and what to know about the figures."""
+    """All layers, with notes about the figures."""
 
     title: str
     rows: list[Row]
@@ -60,12 +59,12 @@ def _line(row: Row, worst: bool) -> str:
 
 def explanation(table: Table) -> str:
     """How to read the figures."""
-    words = "At ends: of the type, values at its least and at its largest."
+    words = "At ends: share of values at the lowest and at the highest value of the type."
     if not table.reference:
         return words
     return words + (
-        f" SQNR: signal to quantization noise against {table.reference}, of all layers up to this one; "
-        "alone: of this layer, given the quantized values that it reads."
+        f" SQNR: signal-to-quantization-noise ratio relative to {table.reference}, of all layers up to this "
+        "one; alone: of this layer by itself, given the quantized values that it reads."
     )
 
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What is in a model: all facts, before it goes anywhere."""
 
 from dataclasses import asdict
@@ -16,7 +15,7 @@ DTYPE = {code: name for name, code in TYPECODE.items()}
 
 
 def inspect(data: bytes, name: str = "", board: str | None = None) -> dict[str, Any]:
-    """All facts about a `.tflite` (as it would be packed) or a `.hog`, ready for JSON; on a `board`, too."""
+    """Facts about a `.tflite` (as it would be packed) or a `.hog`, for JSON; `board`: with a forecast."""
     compiled = None if data[:4] == b"HOGN" else compile_tflite(data, name=name)
     hog = disassemble(compiled.hog if compiled else data)
     layers = [asdict(layer) | {"type": DTYPE[layer.type]} for layer in hog.layers]
@@ -43,7 +42,6 @@ def inspect(data: bytes, name: str = "", board: str | None = None) -> dict[str, 
         "inputs": [_port(p) for p in hog.inputs],
         "outputs": [_port(p) for p in hog.outputs],
         "keeps_state": hog.initial > 0,
-        "native_module": "full" if hog.needs_full else "small",
         "meta": _user_meta(hog),
         "layers": layers,
         **({"forecast": there} if there else {}),
@@ -51,7 +49,7 @@ def inspect(data: bytes, name: str = "", board: str | None = None) -> dict[str, 
 
 
 def _overwrites(step: Step) -> bool:
-    """Whether the output lies where an input, or some of it, was."""
+    """Whether the output overlaps an input in the arena."""
     buffers = {k: v.buffer for k, v in step.fields.items() if isinstance(v, View)}
     out = buffers.pop("out", None)
     inputs = [b for k, b in buffers.items() if k in ("in", "in1", "in2")]
@@ -59,7 +57,7 @@ def _overwrites(step: Step) -> bool:
 
 
 def _plan(compiled: Compiled | None) -> dict[str, Any]:
-    """The arena plan: only the packer knows each buffer's lifetime."""
+    """The arena plan, which a `.hog` does not keep."""
     if not compiled:
         return {}
     buffers = sorted(compiled.lowered.buffers, key=lambda b: (b.first, b.offset))

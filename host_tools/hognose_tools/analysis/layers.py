@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""What the layers of a model leave behind: on any rung, in TFLM, and in float32.
+"""The outputs of a model's layers: on any runner, in TFLM, and in float32.
 
 Values are keyed by the tensor's index in the model's first subgraph, each [samples, *shape].
 """
@@ -8,8 +7,6 @@ Values are keyed by the tensor's index in the model's first subgraph, each [samp
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-
-import hognose
 
 from .. import runners
 from ..compiler import Compiled, carry_tflite
@@ -20,12 +17,12 @@ from ..compiler.records import TYPECODE
 from .oracle import Oracle
 
 Values = dict[int, np.ndarray]
-CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # what they make lies where other values lay or will lie
-_OUTPUTS = 32  # of one run in TFLM: all tensors at once would need an arena for all of them
+CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # their outputs share memory with other values at other times
+_OUTPUTS = 32  # per run in TFLM: all tensors at once would need an arena that holds them all
 
 
 def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> Values:
-    """Of each tensor that is whole in the arena after some record. `inputs`: raw, each [samples, *shape]."""
+    """Of each tensor that is complete in the arena after some step. `inputs`: raw, each [samples, *shape]."""
     whole = _completed(compiled)
     steps = compiled.lowered.steps
     extents = [_extent(compiled, s.tensor) if i in whole else (0, 0) for i, s in enumerate(steps)]
@@ -35,7 +32,7 @@ def on_engine(compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str
 
 
 def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on: str) -> Values:
-    """The same from the engine tflm: the model runs several times, each time with other outputs."""
+    """The same with the engine tflm: the model runs several times, each time with other outputs."""
     found: Values = {}
     for i in range(0, len(tensors), _OUTPUTS):
         part = tensors[i : i + _OUTPUTS]
@@ -56,26 +53,30 @@ def in_tflm(tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int]) -> 
 
 
 def in_float(compiled: Compiled, inputs: list[np.ndarray], forced: Mapping[int, np.ndarray]) -> Values:
-    """A float32 model, here. Tensors in `forced` have these values wherever an operator reads them.
+    """Of a float32 model on this computer. Operators read the values in `forced` instead of their inputs.
 
-    With the values of a quantized model forced, each layer's result is what that layer alone should
-    have made of them. A layer with an input that is in the arena and not in `forced` is left out then.
+    With the values of a quantized model forced, each result is what that layer alone should have made of
+    them. Layers with an input in the arena that is not in `forced` are then left out.
     """
-    model = hognose.Model(compiled.hog, engine="native")
-    arena = np.frombuffer(model._arena, np.uint8)
+    import _hognose  # the other functions do without it
+
+    state = bytearray(_hognose.STATE_SIZE)
+    memory = bytearray(_hognose.load(memoryview(compiled.hog), state))
+    arena = np.frombuffer(memory, np.uint8)
+    _hognose.run(state, memory, 0, compiled.lowered.initial)  # what a reset runs
     whole = _completed(compiled)
     found: dict[int, list[np.ndarray]] = {}
     for n in range(len(inputs[0])):
         for t, values in zip(compiled.graph.inputs, inputs, strict=True):
             _put(arena, compiled, t, values[n])
         for i, step in enumerate(compiled.lowered.steps):
-            if i < compiled.lowered.initial:  # loading has run them
+            if i < compiled.lowered.initial:
                 continue
             read = [t for t in step.operator.inputs if t and not t.variable and _in_arena(compiled, t)]
             for t in read if _is_first(compiled, i) else ():
                 if t.index in forced:
                     _put(arena, compiled, t, forced[t.index][n])
-            model._engine.run(model._state, model._arena, i, i + 1)
+            _hognose.run(state, memory, i, i + 1)
             if i in whole and (not forced or all(t.index in forced for t in read)):
                 at, size = _extent(compiled, step.tensor)
                 values = _elements(arena[None, at : at + size].copy(), step.tensor)[0]
@@ -84,10 +85,10 @@ def in_float(compiled: Compiled, inputs: list[np.ndarray], forced: Mapping[int, 
 
 
 def views(compiled: Compiled, values: Values) -> Values:
-    """Tensors that are others of `values` under another shape."""
+    """Of tensors that share the bytes of one in `values` and differ only in shape."""
     graph = compiled.graph
     tensors = {t.index: t for op in graph.operators for t in (*op.inputs, *op.outputs) if t}
-    tensors |= {t.index: t for t in (*graph.inputs, *graph.outputs)}  # which no operator may use
+    tensors |= {t.index: t for t in (*graph.inputs, *graph.outputs)}  # some belong to no operator
     changing = {t.index for op in graph.operators if op.kind in CHANGING for t in op.outputs}
     known = {_where(compiled, tensors[i]): v for i, v in values.items() if _in_arena(compiled, tensors[i])}
     return {
@@ -98,14 +99,14 @@ def views(compiled: Compiled, values: Values) -> Values:
 
 
 def _completed(compiled: Compiled) -> list[int]:
-    """The steps of a run that complete a tensor of the model which then lies in the arena."""
+    """The steps of a run after which a tensor of the model is complete in the arena."""
     low = compiled.lowered
     last = {s.tensor.index: i for i, s in enumerate(low.steps) if i >= low.initial and s.tensor.index >= 0}
     return sorted(i for i in last.values() if _in_arena(compiled, low.steps[i].tensor))
 
 
 def _ends(steps: list[Step]) -> list[int]:
-    """Of each step, where the run may stop behind it: where no jump leads over, forward or back."""
+    """For each step, the first place after it where the run may stop: no jump crosses it."""
     ends = list(range(1, len(steps) + 1))
     for i, step in enumerate(steps):
         if step.name == "JUMP":
@@ -135,7 +136,7 @@ def _extent(compiled: Compiled, t: Tensor) -> tuple[int, int]:
 
 
 def _where(compiled: Compiled, t: Tensor) -> tuple[int, int, int]:
-    """The same for two tensors that are the same bytes at the same time."""
+    """Equal for two tensors that are the same bytes at the same time."""
     place = compiled.lowered.places[t.index]
     assert isinstance(place, View)
     return id(place.buffer), *_extent(compiled, t)

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The operators that can be packed, and for which element types."""
 
 from ..compiler.lower import LOWER
@@ -7,16 +6,15 @@ from ..compiler.lower.types import types_of
 from ..compiler.records import TYPECODE
 
 
-def operators() -> dict[str, dict[str, str]]:
-    """By operator and type: "small" where every engine runs it, "full" where only full ones do."""
+def operators() -> dict[str, list[str]]:
+    """The types that each operator takes."""
     return {name: types_of(name) for name in sorted(LOWER)}
 
 
 def markdown() -> list[str]:
     """The same as the lines of a table."""
-    marks = {"small": "✓", "full": "full"}
     head = ["| operator | " + " | ".join(TYPECODE) + " |", "|---|" + ":-:|" * len(TYPECODE)]
     return head + [
-        f"| {name} | " + " | ".join(marks.get(types.get(t, ""), "") for t in TYPECODE) + " |"
+        f"| {name} | " + " | ".join("✓" if t in types else "" for t in TYPECODE) + " |"
         for name, types in operators().items()
     ]

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Every byte of an engine against TensorFlow Lite Micro's own answer."""
+"""Compares every byte of an engine's output with TensorFlow Lite Micro's."""
 
 from dataclasses import dataclass
 
@@ -12,14 +11,14 @@ from ..progress import bar
 from . import layers
 from .oracle import Oracle
 
-# float32 is the same operations in the same order, but for exp and what is made of it. This part of a value,
-# or, where terms cancel, of the largest one beside it, but no more than of 1.
+# float32 operations are the same in the same order, except in exp and what uses it. The tolerance is relative
+# to the value or, where terms cancel, to the largest value of the tensor, but at most to 1.
 TOLERANCE = 1e-6
 
 
 @dataclass
 class Difference:
-    """Where an answer is not TFLM's."""
+    """Where an output differs from TFLM's."""
 
     where: str
     index: int
@@ -62,7 +61,7 @@ def verify(
     on: str,
     sequence: int = 0,
 ) -> str | None:
-    """What differs first, in words, or None. `inputs`: raw, each [samples, *shape].
+    """The first difference, in words, or None. `inputs`: raw, each [samples, *shape].
 
     A model that keeps state is reset before every `sequence` samples, and so is TFLM's; 0: never.
     `packed`: what the compiler made, or only the bytes of a `.hog`; then no layer is named.
@@ -95,7 +94,7 @@ def _first_layer(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], en
     for step in compiled.lowered.steps:
         index = step.tensor.index
         if index not in left or left[index].size != right[index].size:
-            continue  # no tensor of its own, or without channels that nothing needs
+            continue  # it has no tensor of its own, or channels were pruned
         if found := compare(left[index], right[index], step.operator.label):
             return f"First layer that differs: {found}"
     if any(step.name == "JUMP" for step in compiled.lowered.steps):

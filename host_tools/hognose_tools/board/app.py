@@ -10,7 +10,7 @@ from ..errors import UserError
 
 
 def app_files(main_file: str | None, further: list[str]) -> dict[str, bytes]:
-    """Contents by path beside main.py: it, the modules beside it that it imports, and further files."""
+    """Contents by path relative to main.py: main.py, the modules beside it that it imports, other files."""
     app: dict[str, bytes] = {}
     if main_file:
         folder = Path(main_file).parent
@@ -28,14 +28,14 @@ def app_files(main_file: str | None, further: list[str]) -> dict[str, bytes]:
 
 
 def _imported(folder: Path, name: str, source: bytes) -> Iterator[Path]:
-    """The modules in `folder` that a module imports; of a package all files."""
+    """The modules in `folder` that a module imports, and all files of a package."""
     if not name.endswith(".py"):
         return
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as e:
         where = f", line {e.lineno}" if isinstance(e, SyntaxError) else ""
-        raise UserError(f"{folder / name}{where}: no valid Python: {e.args[0]}") from e
+        raise UserError(f"{folder / name}{where}: not valid Python: {e.args[0]}") from e
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]

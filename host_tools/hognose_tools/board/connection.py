@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Boards on serial ports. The one file that knows mpremote's insides, which may change with any release."""
+"""Boards on serial ports. Only this file uses mpremote's internals, which may change with any release."""
 
 import ast
 import contextlib
@@ -32,7 +31,7 @@ class BoardError(Exception):
     def __init__(self, traceback: str):
         self.traceback = traceback.strip()
         super().__init__(
-            self.traceback.splitlines()[-1].strip() if self.traceback else "failed without a word"
+            self.traceback.splitlines()[-1].strip() if self.traceback else "it failed and said nothing"
         )
 
     @property
@@ -49,7 +48,7 @@ class Link(Protocol):
     port: str
 
     def exec(self, code: str) -> bytes:
-        """What the code prints. BoardError: it raised; UserError: the connection is gone."""
+        """What the code prints. BoardError: it raised an exception; UserError: the connection broke."""
 
     def restart(self) -> None:
         """Soft reset: a clean heap, boot.py, no main.py."""
@@ -65,7 +64,7 @@ L = TypeVar("L", bound=Link)
 
 @contextlib.contextmanager
 def until_done(link: L) -> Iterator[L]:
-    """The board listens meanwhile; afterwards its app runs again."""
+    """The board listens within the context; afterwards its app runs again."""
     try:
         yield link
     except BoardError as e:
@@ -124,7 +123,7 @@ class Connection:
 
     @contextlib.contextmanager
     def mounted(self, folder: Path) -> Iterator[str]:
-        """The host's folder as one on the board, which has to be in a fresh state; its path there."""
+        """Mounts a folder of the host on the board, which must have been restarted; its path there."""
         try:
             self._transport.mount_local(str(folder))
         except TransportExecError as e:
@@ -139,7 +138,7 @@ class Connection:
 
 
 def _connect(port: str, patience: float) -> SerialTransport:
-    """A transport in raw REPL mode; tries until the board is not busy with restarting any more."""
+    """A transport in raw REPL mode; tries until the board is done with restarting."""
     deadline = time.monotonic() + patience
     restarts = 0
     heard = ""
@@ -167,14 +166,16 @@ def _open(port: str) -> SerialTransport:
     try:
         transport = SerialTransport(port, timeout=SILENCE)
         if sock := getattr(transport.serial, "_socket", None):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an emulator's port: 40 ms each time
+            sock.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # an emulator's port: saves 40 ms per exchange
         return transport
     except (TransportError, ValueError, OSError) as e:
         raise UserError(why_closed(port) or f"cannot open {port}: {e}") from e
 
 
 def _enter(transport: SerialTransport) -> str:
-    """Asks for the raw REPL; what the board said instead, if so."""
+    """Asks for the raw REPL; returns what the board said instead, if anything."""
     # Twice, and before the transport's own: the first may only have ended a sleep or an `except:`.
     transport.serial.write(b"\r\x03\x03")
     time.sleep(0.05)
@@ -193,14 +194,14 @@ def _no_answer(port: str, restarts: int, heard: str) -> str:
     signs = sum(heard.count(word) for word in ("Traceback", "soft reboot", "rst:0x", "Guru Meditation"))
     if restarts or signs > 1:
         return (
-            f"the board on {port} restarts again and again (a crash loop) and does not listen: "
-            "unplug what is wired to it and try again, or erase its flash and install MicroPython anew"
+            f"the board on {port} restarts again and again (a crash loop) and does not answer: "
+            "unplug what is wired to it and try again, or erase its flash and reinstall MicroPython"
         )
     if heard:
         return f"no MicroPython answers on {port}, something else does: is it the right port?"
     return (
         f"no MicroPython answers on {port}: is it the right port, and does the board run MicroPython? "
-        "If so, its app does not let itself be interrupted: reset the board and try again at once"
+        "If so, its app cannot be interrupted: reset the board and try again at once"
     )
 
 
@@ -214,7 +215,7 @@ def why_closed(port: str) -> str:
     try:
         serial.serial_for_url(port, exclusive=True).close()
     except ValueError as e:
-        return f"{port} is no port: {e}"
+        return f"{port} is not a port: {e}"
     except OSError as e:
         if e.errno in (errno.EBUSY, errno.EAGAIN) or (os.name == "nt" and "PermissionError" in str(e)):
             return f"{port} is busy: close what uses it (a serial monitor, an editor, another mpremote)"
@@ -230,13 +231,13 @@ def usb_ports() -> list[str]:
 
 
 def the_port(port: str | None) -> str:
-    """`port`, or the only one there is."""
+    """`port`, or the only one that may be a board."""
     if port:
         return port
     found = usb_ports()
     if not found:
         raise UserError(
-            "no board is plugged in: connect one by USB (with a data cable), or name it by --port"
+            "no board is plugged in: connect one by USB (with a data cable), or name its port with --port"
         )
     if len(found) > 1:
         raise UserError(f"{len(found)} ports may be boards: choose one with --port: {', '.join(found)}")

@@ -3,14 +3,15 @@
 
 from dataclasses import dataclass
 
-from ..compiler.disassemble import HogFile
+from ..compiler.disassemble import HogFile, disassemble, needs
 from ..errors import UserError
 from ..progress import bar
 from .connection import Link
-from .examine import examine
+from .examine import examine, models_there
 from .facts import Facts
 from .install import Deployment
 from .library import check_ram, library
+from .link import FILE, Needs, lacking
 
 
 @dataclass
@@ -22,12 +23,24 @@ class Deployed:
     copied: int  # files
     size: int  # bytes of these
     unchanged: int  # files that were there
+    module: int  # bytes of the native module; 0: there is none
+    linked_for: list[str]  # models
 
 
 def deploy(
-    link: Link, name: str, hog: bytes, model: HogFile, app: dict[str, bytes], engine: str | None
+    link: Link,
+    name: str,
+    hog: bytes,
+    model: HogFile,
+    app: dict[str, bytes],
+    engine: str | None,
+    module: str | bytes | None = None,
 ) -> Deployed:
-    """Brings everything onto the board; `engine` None: the best that it can have."""
+    """Brings everything onto the board; `engine` None: the best that it can have.
+
+    `module`: a preset of the native module, or a file; None: it is linked for all models, for those of `app`
+    and those that the board has already, too.
+    """
     board = examine(link)
     if model.arena_size == 0:  # it carries a .tflite
         if not board.tflm:
@@ -43,7 +56,14 @@ def deploy(
             f"{board.hiding[0]} on the board hides the library in /lib: remove it "
             f"(`mpremote rm -r :{board.hiding[0]}`)"
         )
-    there = library(board, engine, model, app.values())
+    models: dict[str, Needs] = {name: needs(model)}
+    models |= {file: needs(disassemble(data)) for file, data in app.items() if file.endswith(".hog")}
+    if isinstance(module, str):
+        _check_preset(module, models)
+    elif engine == "native" and not board.builtin_engine and module is None:
+        models = models_there(link, board.base) | models
+    sources = [data for file, data in app.items() if not file.endswith(".hog")]
+    there = library(board, engine, model, sources, module or set().union(*models.values()))
     wanted = {f"{board.base}/lib/{path}": data for path, data in there.items()}
     wanted[f"{board.base}/{name}"] = hog
     for file, data in app.items():
@@ -54,4 +74,22 @@ def deploy(
     with bar("deploy", deployment.size, "bytes", quiet=True) as progress:
         deployment.copy(progress.update)
     deployment.commit()
-    return Deployed(board, engine, len(deployment.files), deployment.size, deployment.unchanged)
+    return Deployed(
+        board,
+        engine,
+        len(deployment.files),
+        deployment.size,
+        deployment.unchanged,
+        len(there.get(FILE, b"")),
+        sorted(models) if FILE in there and module is None else [],
+    )
+
+
+def _check_preset(preset: str, models: dict[str, Needs]) -> None:
+    for file, wanted in models.items():
+        absent = lacking(preset, wanted)
+        if absent:
+            raise UserError(
+                f"{file} needs {', '.join(absent)}, which the native module '{preset}' does not have: "
+                "leave --module out, or take --module full"
+            )

@@ -4,6 +4,7 @@
 
 import gc
 import os
+import struct
 import sys
 from binascii import a2b_base64 as a2b_base64  # the host sends binary data so
 
@@ -99,6 +100,41 @@ def exists(path):
         return True
     except OSError:
         return False
+
+
+def models(folder):
+    """What each `.hog` in a folder needs: operators and their types, types of inputs and outputs."""
+    found = {}
+    for name in os.listdir(folder or "/"):
+        if name.endswith(".hog"):
+            try:
+                with open(folder + "/" + name, "rb") as file:
+                    found[name] = _needs(file)
+            except (OSError, ValueError):  # a folder, damaged, of another version
+                pass
+    return found
+
+
+def _needs(file):
+    def read(form, at):
+        file.seek(at)
+        return struct.unpack(form, file.read(struct.calcsize(form)))
+
+    magic, version, sections = read("<4sHH", 0)
+    places = [read("<4sI", 32 + 12 * i) for i in range(sections)] if magic == b"HOGN" and version == 2 else []
+    (at,) = [at for tag, at in places if tag == b"PLAN"]
+    inputs, outputs, count, _ = read("<4H", at)
+    at += 8
+    ports, operators = set(), set()
+    for _ in range(inputs + outputs):
+        _, kind, rank = read("<IBB", at)
+        ports.add(kind)
+        at += 16 + 4 * rank
+    for _ in range(count):
+        code, kind, words = read("<BBH", at)
+        operators.add((code, kind))
+        at += 4 * words
+    return list(operators), list(ports)
 
 
 def prepare(staging, keep, folders, paths):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board says about itself."""
+"""The facts that a deployment has to know about a board."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from .architectures import BY_NUMBER
 
 @dataclass
 class Facts:
-    """A board, as it says itself; bytes."""
+    """What a board says about itself; sizes in bytes."""
 
     implementation: str
     version: tuple[int, ...]
@@ -25,7 +25,7 @@ class Facts:
 
     @property
     def architecture(self) -> str:
-        """Of native modules; empty where the firmware loads none."""
+        """The architecture of its native modules; empty where the firmware cannot load any."""
         known = BY_NUMBER.get(self.mpy >> 10 & 15)
         return known.name if known and self.implementation == "micropython" else ""
 

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Files onto a board, all or none: what `hognose deploy` does, through any Link.
+"""Installs files on a board, all or none, through any Link: the core of `hognose deploy`.
 
-1. What differs from the board's files (by hash) goes to the folder `.hognose` there, each file under a name
-   made from its hash, and its hash is checked on the board. Until now the board has its old files, no others.
-2. A program that renames them all into place, `finish`, is put there, too, and then renamed to main.py.
-   That one rename is the point of no return, and littlefs does it whole or not at all.
-3. `finish` runs: now through the REPL or, if the cable is pulled, as main.py at the next boot, over again
-   where it was cut short. Its last rename puts the app's main.py (new or old) back; it restarts the board.
+1. Files that differ from the board's (by hash) are copied to the folder `.hognose` there, each under a name
+   made from its hash, and checked on the board. Up to here the board's own files are untouched.
+2. A program that renames them all into place, `finish`, is copied there, too, and then renamed to main.py.
+   That one rename is the point of no return; littlefs does it completely or not at all.
+3. `finish` runs: now, through the REPL, or, if the cable is pulled, as main.py at the next boot, again and
+   again until it has got through. Its last rename puts the app's main.py (new or old) in place; then it
+   restarts the board.
 
-So a boot runs the old app or the new one with all its files. Where only one file is new its own rename is
-enough. What an unfinished copy has left is used by the next deployment. On FAT (pyboard, CircuitPython) a
-rename over an existing file is a removal and a rename: pulled between the two, main.py is missing until the
-next deployment.
+So each boot runs either the old app or the new one with all its files. If only one file is new, its own
+rename is enough. The next deployment uses what an unfinished copy has left behind. On FAT (pyboard,
+CircuitPython) a rename over an existing file is a removal and then a rename: if the cable is pulled between
+the two, main.py is missing until the next deployment.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ from .examine import ask
 from .facts import Facts
 
 STAGING = "/.hognose"
-CHUNK = 1024  # bytes written at once: a board has room for that, and there are few round trips
+CHUNK = 1024  # bytes per write: little enough for a board's RAM, enough for few round trips
 ENOSPC, EROFS = 28, 30
 
 Progress = Callable[[int], object]
 
 
 class Deployment:
-    """Files, contents by path, on their way to a board: prepare, copy, commit.
+    """Brings files, contents by path, to a board: prepare, copy, commit.
 
-    `files`: those that the board lacks; `unchanged`: how many it has.
+    `files`: those that the board lacks; `unchanged`: how many it already has.
     """
 
     def __init__(self, link: Link, facts: Facts, files: dict[str, bytes]):
@@ -46,7 +46,7 @@ class Deployment:
         self._staging = facts.base + STAGING
         self._app = facts.app
         self._there: set[str] = set()
-        _write(link, f"finish({self._app!r})")  # a deployment that was cut short
+        _write(link, f"finish({self._app!r})")  # an earlier deployment that was cut short
         self.files = dict(_lacking(link, files))
         self.unchanged = len(files) - len(self.files)
 
@@ -68,10 +68,10 @@ class Deployment:
             _check_flash(self._facts, free, [len(data) for data in lacking.values()])
 
     def copy(self, progress: Progress) -> None:
-        """Brings everything to `.hognose`; `progress` is called with the bytes of each step."""
+        """Copies everything to `.hognose`; `progress` is called with the number of bytes of each step."""
         with self._tidy():
             for path, data in self.files.items():
-                if path in self._there:  # an earlier deployment came so far
+                if path in self._there:  # from an earlier deployment
                     progress(len(data))
                 else:
                     self._send(self._place(path), data, progress)
@@ -104,10 +104,12 @@ class Deployment:
             progress(len(chunk))
         _write(self._link, "f.close()", expression=False)
         if _lacking(self._link, {place: data}):
-            raise UserError("a file did not arrive whole, the board has its old ones: run the command again")
+            raise UserError(
+                "a file arrived damaged; the board still has its old files: run the command again"
+            )
 
     def _keep_app(self) -> None:
-        """An app that stays makes way for `finish`, and comes back."""
+        """Keeps a copy of an app that stays: `finish` takes its place for a while."""
         if self._app not in self.files and ask(self._link, f"exists({self._app!r})"):
             place = f"{self._staging}/app"
             _write(self._link, f"copy({self._app!r}, {place!r})")
@@ -121,7 +123,7 @@ class Deployment:
 
     @contextlib.contextmanager
     def _tidy(self) -> Iterator[None]:
-        """Where it fails and the board still answers, nothing stays behind."""
+        """Removes what was copied if copying fails while the board still answers."""
         try:
             yield
         except UserError as e:
@@ -132,7 +134,7 @@ class Deployment:
 
 
 def _lacking(link: Link, files: dict[str, bytes]) -> dict[str, bytes]:
-    """Those of the files that the board does not have, or has with other contents."""
+    """The files that the board does not have, or has with other contents."""
     digests = ask(link, f"[digest(path) for path in {list(files)!r}]")
     return {
         path: data
@@ -146,7 +148,7 @@ def _digest(algorithm: str, data: bytes) -> bytes:
 
 
 def _finish(moves: list[tuple[str, str]]) -> str:
-    """The program that renames all files into place. It lies in the app's, so the app comes last."""
+    """The program that renames all files into place, the app last, because it is in the app's place."""
     listing = "".join(f"    {move!r},\n" for move in moves)
     return f"""\
 {device_install.MARK}
@@ -184,7 +186,7 @@ def _parents(path: str, base: str) -> list[str]:
 
 
 def _write(link: Link, code: str, *, expression: bool = True) -> Any:
-    """Runs code that writes; what the file system says becomes a sentence."""
+    """Runs code that writes to the board; errors of its file system become sentences."""
     try:
         return ask(link, code) if expression else link.exec(code)
     except BoardError as e:
@@ -195,18 +197,18 @@ def _write(link: Link, code: str, *, expression: bool = True) -> Any:
             ) from e
         if e.errno == EROFS:
             raise UserError(
-                f"the file system of the board on {link.port} is read-only. CircuitPython's is while the "
-                "computer has its drive: let its boot.py call storage.remount('/', False) and reset it"
+                f"the file system of the board on {link.port} is read-only. CircuitPython's is while "
+                "the computer has its drive: call storage.remount('/', False) in boot.py and reset the board"
             ) from e
         raise UserError(f"the board on {link.port} says: {e}") from e
 
 
 def _check_flash(facts: Facts, free: int, sizes: list[int]) -> None:
     block = facts.flash_block or 1
-    # The folder, its parents' and the table's own updates, `finish` and a copy of main.py.
+    # Also the folder, updates of its parents and of the table, `finish` and a copy of main.py.
     need = sum(-(-size // block) for size in [*sizes, *[1] * 6]) * block
     if need > free:
         raise UserError(
-            f"the board's flash has {free:,} bytes free, {need:,} are needed beside the files that it has: "
+            f"the board's flash has {free:,} bytes free; {need:,} are needed in addition to the files on it: "
             "delete files there (`mpremote fs ls`, `mpremote fs rm`)"
         )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import hognose
 
-from ..compiler.disassemble import HogFile
+from ..compiler.disassemble import HogFile, needs
 from ..errors import UserError
 from .facts import Facts
+from .link import FILE, Needs
 from .native_module import native_module
 
 # RAM that the library takes once it is imported, bytes; measured on an RP2040.
@@ -17,8 +18,17 @@ REFERENCE_RAM = 42_000
 REFERENCE_COMPILING = 80_000  # for a moment, before there is a model
 
 
-def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()) -> dict[str, bytes]:
-    """What the board's /lib has to hold, contents by path. Optional modules go where they are of use."""
+def library(
+    facts: Facts,
+    engine: str,
+    model: HogFile,
+    app: Iterable[bytes] = (),
+    module: Needs | str | bytes | None = None,
+) -> dict[str, bytes]:
+    """What the board's /lib has to hold, contents by path. Optional modules go where they are of use.
+
+    `module`: what the native module has to have; by default what the model needs.
+    """
     sources = list(app)
     wanted = {
         "reference": engine == "reference",
@@ -28,11 +38,13 @@ def library(facts: Facts, engine: str, model: HogFile, app: Iterable[bytes] = ()
     }
     files = {}
     if facts.frozen_library is None:
-        for path in sorted(Path(hognose.__file__).parent.glob("*.py")):
-            if wanted.get("reference" if path.stem.startswith("reference") else path.stem, True):
-                files[f"hognose/{path.name}"] = path.read_bytes()
+        package = Path(hognose.__file__).parent
+        for path in sorted(package.rglob("*.py")):
+            name = path.relative_to(package)
+            if wanted.get(name.parts[0].removesuffix(".py"), True):
+                files[f"hognose/{name.as_posix()}"] = path.read_bytes()
     if engine == "native" and not facts.builtin_engine:
-        files["_hognose.mpy"] = native_module(facts, model.needs_full)
+        files[FILE] = native_module(facts, needs(model) if module is None else module)
     return files
 
 
@@ -41,12 +53,12 @@ def check_ram(facts: Facts, model: HogFile, library: dict[str, bytes], streams: 
 
     `streams`: the app leaves the weights in the file.
     """
-    reference = "hognose/reference.py" in library
+    reference = "hognose/reference/__init__.py" in library
     parts = {
         "weights being read" if streams else "file": model.streamed if streams else model.size,
         "arena": model.arena_size,
         "inputs": sum(4 * p.size for p in model.inputs),
-        "native module": len(library.get("_hognose.mpy", b"")),
+        "native module": len(library.get(FILE, b"")),
         "library": (REFERENCE_RAM if reference else LIBRARY_RAM) if facts.frozen_library is None else 0,
     }
     need = max(sum(parts.values()), REFERENCE_COMPILING if reference and parts["library"] else 0)

@@ -1,41 +1,44 @@
 # SPDX-License-Identifier: MIT
-"""The native module `_hognose.mpy` that a board can load."""
-
-from pathlib import Path
+"""The native module `_hognose.mpy` for a board: linked for its models, or one that the user wants."""
 
 from ..errors import UserError
-from .architectures import ABI, BY_NAME
+from .architectures import ABI, BY_NAME, BY_NUMBER
 from .facts import Facts
+from .link import Needs, available, link
 
-_HERE = Path(__file__).resolve()
-# Built by `make natmod`: in an installed package, in a checkout.
-_FOLDERS = (_HERE.parent / "natmod", _HERE.parents[3] / ".build" / "natmod")
-
-
-def path(architecture: str, full: bool) -> Path:
-    """Where the module for an architecture is, small or with all operators, or where it would be."""
-    folder = BY_NAME[architecture].folder
-    places = [top / ("full" if full else "") / folder / "_hognose.mpy" for top in _FOLDERS]
-    return next((p for p in places if p.is_file()), places[-1])
+HELPS = "use --engine reference (slow), or firmware with the engine built in (native_module/README.md)"
 
 
-def native_module(facts: Facts, full: bool) -> bytes:
-    """The `_hognose.mpy` that the board can load, small or with all operators; UserError: there is none."""
-    helps = "use --engine reference (slow), or firmware with the engine built in (native_module/README.md)"
+def native_module(facts: Facts, wanted: Needs | str | bytes) -> bytes:
+    """The module with what is needed, a preset, or a given one. UserError: the board cannot load it."""
     if not facts.architecture:
-        raise UserError(f"{facts.machine}: its {facts.firmware} cannot load native modules: {helps}")
+        raise UserError(f"{facts.machine}: its {facts.firmware} cannot load native modules: {HELPS}")
     if facts.abi != ABI:
         raise UserError(
             f"{facts.machine}: {facts.firmware} has version {facts.abi[0]}.{facts.abi[1]} of native modules, "
             f"hognose's are {ABI[0]}.{ABI[1]}: install MicroPython 1.23 or later"
         )
-    architecture = BY_NAME[facts.architecture]
-    if not architecture.module:
-        raise UserError(f"{facts.machine}: there is no native module for {architecture.name}: {helps}")
-    place = path(architecture.name, full)
-    if not place.is_file():
-        name = architecture.module
-        raise UserError(
-            f"no _hognose.mpy for {name} here: run `make natmod ARCH={name}` in hognose's checkout"
-        )
-    return place.read_bytes()
+    architecture = BY_NAME[facts.architecture].module
+    if not architecture:
+        raise UserError(f"{facts.machine}: there is no native module for {facts.architecture}: {HELPS}")
+    if isinstance(wanted, bytes):
+        built_for = _architecture(wanted)
+        if built_for != architecture:
+            raise UserError(
+                f"{facts.machine} loads native modules for {architecture}, this one is for {built_for}"
+            )
+        return wanted
+    return link(architecture, wanted).mpy
+
+
+def module_size(architecture: str, wanted: Needs) -> int:
+    """Bytes of the module with what is needed; 0 where it cannot be linked, before `make natmod`."""
+    return len(link(architecture, wanted).mpy) if available(architecture) else 0
+
+
+def _architecture(module: bytes) -> str:
+    """What a file is for, by its header."""
+    if module[:2] != bytes([ord("M"), ABI[0]]) or len(module) < 4:
+        raise UserError("this is no native module for MicroPython 1.23 or later")
+    known = BY_NUMBER.get(module[2] >> 2 & 15)
+    return known.name if known else "no architecture, it is bytecode"

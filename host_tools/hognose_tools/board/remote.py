@@ -14,7 +14,7 @@ from .connection import Connection, the_port, until_done
 from .examine import examine
 from .library import check_ram, library
 
-# Small reads: a serial port without flow control loses what does not fit its buffer.
+# In small reads: a serial port without flow control loses what does not fit its buffer.
 LOAD = """
 import os, sys, uctypes
 
@@ -47,7 +47,7 @@ def execute(
     """Runs `code` on the board, in a folder with `files`, the library and the module of `engine`.
 
     `heard` is called with what it prints. Returns the files as they are afterwards; the board's own app
-    starts anew then. UserError where the board has no RAM for `model`.
+    restarts then. UserError where the board has too little RAM for `model`.
     """
     with until_done(Connection(the_port(port))) as link:
         board = examine(link)
@@ -63,7 +63,7 @@ def execute(
         with temporary_folder() as folder:
             for path, data in (there | files).items():
                 target = folder / path
-                target.parent.mkdir(exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
             link.restart()  # for a heap that nothing has touched
             with link.mounted(folder) as mount:

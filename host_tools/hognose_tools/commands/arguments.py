@@ -13,10 +13,12 @@ def add_output(parser: argparse.ArgumentParser, *flags: str, kind: str, **option
     action = parser.add_argument(*flags, **options)
     written = parser.get_default("written") or {}
     if not written:
-        parser.add_argument(
-            "--force", action="store_true", help="overwrite what is read, and files of another kind"
-        )
+        add_force(parser)
     parser.set_defaults(written={**written, action.dest: kind})
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="overwrite inputs and files of another kind")
 
 
 def add_runner(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def add_sequence(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="a model that keeps state forgets it after every N samples (default: all are one sequence)",
+        help="reset a model that keeps state after every N samples (default: never)",
     )
 
 
@@ -42,12 +44,14 @@ def check_sequence(sequence: int) -> None:
 
 def add_signature(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--signature", metavar="NAME", help="of a file with several (default: its first subgraph, as TFLM)"
+        "--signature",
+        metavar="NAME",
+        help="which signature of a file with several (default: the first subgraph, as in TFLM)",
     )
 
 
 def add_windows(parser: argparse.ArgumentParser) -> None:
-    """How recordings are cut."""
+    """How recordings are cut into windows."""
     parser.add_argument(
         "--window",
         type=int,
@@ -58,5 +62,5 @@ def add_windows(parser: argparse.ArgumentParser) -> None:
         "--hop",
         type=int,
         metavar="SAMPLES",
-        help="from one window's start to the next's (default: half a window)",
+        help="samples from the start of one window to the start of the next (default: half a window)",
     )

@@ -14,8 +14,8 @@ from ..compiler import compile_tflite
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
     parser.add_argument("--on", default="rp2040", metavar="{rp2040,board[:PORT]}", help="default: rp2040")
-    parser.add_argument("--layers", action="store_true", help="each operator, too")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--layers", action="store_true", help="also each operator")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def table(name: str, facts: dict[str, Any]) -> str:
-    """What bench() found, for people."""
+    """The result of bench() as text."""
     unit = "cycles" if "cycles" in facts else "microseconds"
     rate = f" ({facts['cycles_per_mac']} a MAC)" if facts.get("cycles_per_mac") else ""
     lines = [

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""`hognose boards`: what is plugged in."""
+"""`hognose boards`: lists the boards that are plugged in."""
 
 import argparse
 import json
@@ -11,12 +10,12 @@ from ..board.connection import Connection, until_done
 from ..board.examine import examine
 from ..errors import UserError
 
-PATIENCE = 4.0  # seconds a port: it may be no board at all
+PATIENCE = 4.0  # seconds per port: there may be no board on it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", action="append", help="default: all on USB; may be given several times")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--port", action="append", help="may be repeated (default: all USB serial ports)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -32,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _describe(port: str) -> dict[str, Any]:
-    """A board's facts for JSON, or what went wrong under "error". Its app starts anew."""
+    """A board's facts for JSON, or what went wrong under "error". Restarts its app."""
     try:
         with until_done(Connection(port, PATIENCE)) as link:
             facts = examine(link)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis (default: random)'
     )
     parser.add_argument(
-        "--samples", type=int, metavar="N", help="only the first N; N random ones (default: 10)"
+        "--samples", type=int, metavar="N", help="use only the first N, or N random ones (default: 10)"
     )
     parser.add_argument(
         "--float",
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _facts(table: Table) -> dict[str, Any]:
-    """The table for JSON, which knows no infinity."""
+    """The table for JSON, which has no infinity."""
     facts = asdict(table)
     for row in facts["rows"]:
         for key in ("sqnr", "alone"):

@@ -8,12 +8,14 @@ from typing import Any
 
 from .. import files
 from ..analysis.inspect import inspect
+from ..board.architectures import BOARDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.(tflite|hog)")
-    parser.add_argument("--board", metavar="pico", help="what it needs there: cycles, time, RAM, flash")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    boards = ",".join(sorted(BOARDS))
+    parser.add_argument("--board", metavar=boards, help="also forecast cycles, time, RAM and flash there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -35,8 +37,6 @@ def _table(facts: dict[str, Any]) -> str:
         lines.append(f"RAM: file and arena {facts['ram']:,} bytes; {streamed}")
     if facts["keeps_state"]:
         lines.append("keeps state from run to run: model.reset() clears it")
-    if facts["native_module"] == "full":
-        lines.append("needs the full native module (hognose deploy takes it)")
     for kind in ("inputs", "outputs"):
         for i, p in enumerate(facts[kind]):
             numbers = f", scale {p['scale']:.6g}, zero point {p['zero_point']}" if p["scale"] else ""
@@ -68,7 +68,7 @@ def _cycles(layer: dict[str, Any]) -> str:
 
 
 def _forecast(facts: dict[str, Any]) -> list[str]:
-    """What forecast() found, but for the layers."""
+    """The totals of a forecast."""
     lines = [f"on a {facts['board']}: " + _time(facts)]
     streamed = facts["ram"] > facts["ram_free"] and facts["ram_streamed"] <= facts["ram_free"]
     need = facts["ram_streamed"] if streamed else facts["ram"]

@@ -9,7 +9,7 @@ from ..compiler.records import TYPECODE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -17,8 +17,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(table, indent=2))
         return 0
-    print(f"{'operator':26}" + "".join(f"{t:>9}" for t in TYPECODE))
+    print(f"{'operator':29}" + "".join(f"{t:>9}" for t in TYPECODE))
     for name, types in table.items():
-        print(f"{name:26}" + "".join(f"{types.get(t, '-'):>9}" for t in TYPECODE))
-    print("\nsmall: every engine runs it; full: the native module must be the full one")
+        print(f"{name:29}" + "".join(f"{'yes' if t in types else '-':>9}" for t in TYPECODE))
     return 0

@@ -8,7 +8,6 @@ from typing import Any
 
 from .. import files
 from ..compiler import carry_tflite, compile_tflite, signature
-from ..compiler.disassemble import disassemble
 from ..errors import UserError
 from . import arguments
 
@@ -16,16 +15,20 @@ from . import arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.tflite")
     arguments.add_output(parser, "-o", "--output", kind=".hog", required=True, metavar="MODEL.hog")
-    parser.add_argument("--labels", metavar="A,B,C", help="names of the output's values, in order")
+    parser.add_argument("--labels", metavar="A,B,C", help="class names, in the order of the output's values")
     parser.add_argument(
         "--engine",
         choices=("native", "tflm"),
         default="native",
-        help="tflm: the model as it is, stripped, for firmware with TensorFlow Lite Micro in it",
+        help="tflm: keep the .tflite, stripped, for firmware with TensorFlow Lite Micro built in",
     )
     arguments.add_signature(parser)
     parser.add_argument(
-        "--meta", action="append", default=[], metavar="KEY=VALUE", help="anything the app wants to find"
+        "--meta",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="metadata for the app (may be repeated)",
     )
 
 
@@ -46,8 +49,7 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {len(compiled.hog)} bytes ({len(compiled.hog) / len(source):.0%} of {args.model}), "
         f"arena {compiled.arena_size} bytes, {compiled.macs:,} MACs"
-        + ("; needs the full native module" if disassemble(compiled.hog).needs_full else "")
-        + (f"; {compiled.removed} channels that cannot matter are left out" if compiled.removed else "")
+        + (f"; {compiled.removed} dead channels pruned" if compiled.removed else "")
         + ("; keeps state from run to run, model.reset() clears it" if compiled.lowered.initial else "")
     )
     others = [] if args.signature else signature.names(source)
@@ -59,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def parse_meta(pairs: list[str]) -> dict[str, Any]:
-    """KEY=VALUE pairs; a value that is JSON (a number, a list) is kept as such, any other is text."""
+    """A dict of KEY=VALUE pairs. A value that is JSON (a number, a list) is parsed, any other is text."""
     meta: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")

@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--representative",
         metavar="DATA",
-        help="typical inputs, best the training data: what `hognose train` takes, or an .npz with an array x "
-        "or, for several inputs, arrays that have their names, or 0, 1, … in Keras's order",
+        help="typical inputs, ideally the training data: what `hognose train` takes, or an .npz with an "
+        "array x or, for several inputs, arrays with their names, or 0, 1, … in Keras's order",
     )
     parser.add_argument(
-        "--type", choices=TYPES, default="int8", help="of weights and activations (default: int8)"
+        "--type", choices=TYPES, default="int8", help="type of weights and activations (default: int8)"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     arguments.add_windows(parser)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`hognose run`: samples from an .npz through a `.hog`, on any rung."""
+"""`hognose run`: runs a `.hog` on the samples in an .npz, on any runner."""
 
 import argparse
 
@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--inputs", required=True, metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis'
     )
     arguments.add_output(parser, "--outputs", kind=".npz", required=True, metavar="OUT.npz")
-    parser.add_argument("--raw", action="store_true", help="the quantized integers themselves, in and out")
+    parser.add_argument(
+        "--raw", action="store_true", help="inputs and outputs are the quantized integers themselves"
+    )
     arguments.add_sequence(parser)
     arguments.add_runner(parser)
 

@@ -18,7 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=int, help="passes over the data (default: enough for 1000 steps, 30 at least)"
     )
-    parser.add_argument("--filters", type=int, default=8, help="of the first layer; the network's size")
+    parser.add_argument(
+        "--filters",
+        type=int,
+        default=8,
+        help="number of filters in the first layer, which sets the size of the network (default: 8)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments.add_windows(parser)
 

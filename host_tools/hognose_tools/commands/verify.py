@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`hognose verify`: every byte of an engine against TensorFlow Lite Micro's own answer."""
+"""`hognose verify`: compares every byte of an engine's output with TensorFlow Lite Micro's."""
 
 import argparse
 from pathlib import Path

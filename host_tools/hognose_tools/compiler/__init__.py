@@ -1,41 +1,40 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """From a `.tflite` flatbuffer to a `.hog`, without TensorFlow.
 
-reader (flatbuffer ▶ graph) ▶ passes ▶ fold ▶ fuse ▶ dead ▶ lower (graph ▶ records) ▶ blocks ▶
+reader (flatbuffer ▶ graph) ▶ simplify ▶ fold ▶ fuse ▶ tabulate ▶ prune ▶ lower (graph ▶ records) ▶ tiling ▶
 planner (arena) ▶ writer (bytes).
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from hognose.model import _find_engine
-
 from ..errors import UserError
-from . import blocks, dead
-from .fold import fold, shorten, tabulate
+from . import engine, prune, tiling
+from .fold import fold
 from .fuse import fuse
 from .graph import Graph
-from .lower import LOWER, Lowered, lower
-from .passes import simplify
+from .lower import Lowered, lower
 from .planner import lower_bound, plan
+from .problems import any_batch, refusal
 from .reader import read_tflite
+from .simplify import simplify
 from .strip import strip
+from .tabulate import shorten, tabulate
 from .writer import write_hog, write_tflm_hog
 
-__all__ = ["Compiled", "carry_tflite", "compile_graph", "compile_tflite"]
+__all__ = ["Compiled", "any_batch", "carry_tflite", "compile_graph", "compile_tflite"]
 
 
 @dataclass
 class Compiled:
-    """A packed model: the file's bytes, and what the host knows beside them."""
+    """A packed model: the file's bytes, and what only the host knows about it."""
 
     hog: bytes
     graph: Graph
     lowered: Lowered
     arena_size: int
     lower_bound: int  # bytes: no plan of these tensors can be smaller
-    removed: int = 0  # channels that are constant or unused, left out
+    removed: int = 0  # channels that were constant or unused
     undefined: list[str] = field(default_factory=list)  # why TFLM's own answer cannot be trusted
 
     @property
@@ -50,7 +49,7 @@ def compile_tflite(
     meta: dict[str, Any] | None = None,
     name: str = "",
 ) -> Compiled:
-    """Packs the model `tflite`. Raises UserError that names all that cannot be packed, and why."""
+    """Packs the model `tflite`. Raises UserError that names what cannot be packed, and why."""
     return compile_graph(read_tflite(tflite, name), labels, meta)
 
 
@@ -63,7 +62,7 @@ def compile_graph(
 ) -> Compiled:
     """The same for a model that was read already, whose operators it simplifies.
 
-    `whole`: every tensor is computed, with channels that nothing needs.
+    `whole`: every tensor is computed, also those that no output depends on.
     """
     simplify(graph)
     fold(graph)
@@ -71,16 +70,11 @@ def compile_graph(
     if not whole:
         shorten(graph)
         tabulate(graph)
-    removed = 0 if whole else dead.remove(graph)
+    removed = 0 if whole else prune.prune(graph)
     low = lower(graph)
     if low.problems:
-        unknown = any(op.kind not in LOWER for op in graph.operators)
-        hint = ". What is supported: `hognose ops`" if unknown else ""
-        problems = [f"{', '.join(places)}: {problem}" for problem, places in low.problems.items()]
-        shapes = any(word in problem for problem in problems for word in _SIGNS_OF_SHAPES)
-        first = any_batch(graph) if shapes else ""
-        raise UserError(first + "; ".join(problems) + hint + _any_size(graph))
-    blocks.fit(low)
+        raise refusal(graph, low.problems)
+    tiling.fit(low)
     arena_size = plan(low.buffers, low.inplace)
     bound = lower_bound(low.buffers, low.inplace)
     hog = write_hog(low, arena_size, _meta(graph, labels, meta))
@@ -88,34 +82,10 @@ def compile_graph(
     return Compiled(hog, graph, low, arena_size, bound, removed, undefined)
 
 
-# What problems say where the model computes shapes, and they are not known.
-_SIGNS_OF_SHAPES = ("damaged model", "no usable scale", "REDUCE_PROD")
-
-
-def any_batch(graph: Graph) -> str:
-    """A hint where a model that fails leaves shapes to be computed from the size of the batch."""
-    if not any(t.any_batch for t in graph.inputs) or not any(t.any_batch for t in graph.outputs):
-        return ""
-    return (
-        "the model was converted for any batch size, which may be the cause: convert it for 1, as in "
-        "keras.Input(batch_size=1); now: "
-    )
-
-
-def _any_size(graph: Graph) -> str:
-    """A hint where the sizes in the file are only those of an example."""
-    inputs = [t for t in graph.inputs if t.any_size]
-    if not inputs:
-        return ""
-    size = list(inputs[0].shape)
-    return f". The input {inputs[0].label} may have any size, here {size}: convert the model for one"
-
-
 def _check(hog: bytes) -> None:
-    """What an engine would refuse on the board is said here."""
-    engine, _ = _find_engine(None, memoryview(hog))
+    """Raises UserError for a file that an engine would refuse on the board."""
     try:
-        engine.load(memoryview(hog), bytearray(engine.STATE_SIZE))
+        engine.check(hog)
     except ValueError as e:
         raise UserError(f"the engine refuses what the model becomes ({e}): damaged model") from e
 
@@ -164,5 +134,5 @@ def _meta(graph: Graph, labels: list[str] | None, meta: dict[str, Any] | None) -
 
 
 def _short(name: str) -> str:
-    """A tensor's name without what TensorFlow's exporters wrap around it."""
+    """A tensor's name without the prefix and suffix that TensorFlow's exporters add."""
     return name.removeprefix("serving_default_").removesuffix(":0")

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""TFLM's compressed constants, its operator TFLM_DECODE, as what they stand for.
+"""Decodes TFLM's compressed constants, which its operator TFLM_DECODE decodes on the board.
 
 An ancillary tensor says how one is stored: 16 bytes, of which byte 0 is the kind, 1 and 4 are versions, then
 tables (tflite-micro, tensorflow/lite/micro/compression/decode.py and micro/kernels/decode_state_*.cc).
-Bits are counted from each byte's highest one.
+Bits are numbered from each byte's most significant one.
 """
 
 import numpy as np
@@ -79,9 +78,9 @@ def _prune(encoded: bytes, ancillary: bytes, t: Tensor) -> np.ndarray:
 
 
 def _huffman(encoded: bytes, ancillary: bytes, t: Tensor) -> np.ndarray:
-    """Codes in tables of links: an entry is a flag "symbol", 4 bits, and the symbol or the way to a table.
+    """Codes in linked tables: an entry is a flag "symbol", 4 bits, and the symbol or the offset of a table.
 
-    The 4 bits are how many of the last bits read the code uses, or how many the next table takes, less one.
+    The 4 bits say how many of the bits just read the code uses, or how many the next table reads, minus one.
     """
     bits = 32 if ancillary[5] & 1 else 16
     if bits == 16 and t.dtype != "int8":

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""TFLite's fixed-point arithmetic, on the host: what the board finds ready in tables and multipliers.
+"""TFLite's fixed-point arithmetic on the host, which fills the tables and multipliers of a file.
 
 Sources: TensorFlow's lite/kernels/internal/quantization_util and gemmlowp's fixedpoint.h.
 All values are Python integers that hold int32 ones; Qm.n is a fixed-point number with n fraction bits.
@@ -49,7 +48,7 @@ def mbqm(x: int, multiplier: int, shift: int) -> int:
 
 
 def mbqm64(x: int, multiplier: int, shift: int) -> int:
-    """MultiplyByQuantizedMultiplier of an int64, rounded once; of the multiplier 16 bits count."""
+    """MultiplyByQuantizedMultiplier of an int64, rounded once; it uses 16 bits of the multiplier."""
     reduced = (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
     return (x * reduced + (1 << (14 - shift))) >> (15 - shift)
 
@@ -140,7 +139,7 @@ def inverse_sqrt(x: int) -> tuple[int, int]:
     return (y << -shift, 0) if shift < 0 else (y, -shift)
 
 
-# TFLite's table is one more than what is nearest at these places.
+# TFLite's table is one more than the nearest value at these places.
 _SIGMOID_ONE_MORE = (
     *(4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44),
     *(45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255),

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""A quantized model as the float32 model that it stands for: its weights, nothing rounded between layers."""
+"""A quantized model as the float32 model that it approximates: no rounding between layers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,9 +8,9 @@ import numpy as np
 
 from .graph import Graph, Tensor
 
-# Where the bias is; its scale is the product of those of the two inputs before it, whatever the file says.
+# Index of the bias; its scale is the product of those of the two inputs before it, whatever the file states.
 _BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
-# Between two types that are both float32 now there is nothing to do.
+# These do nothing between two tensors that are both float32 now.
 _IDENTITY = ("QUANTIZE", "DEQUANTIZE")
 
 
@@ -25,7 +24,7 @@ def dequantized(values: np.ndarray, t: Tensor) -> np.ndarray:
 
 
 def is_quantized(t: Tensor) -> bool:
-    """Whether the elements stand for other numbers than themselves."""
+    """Whether the elements stand for real numbers by a scale."""
     return t.dtype != "float32" and len(t.scales) > 0
 
 

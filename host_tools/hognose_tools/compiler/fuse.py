@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Step 2, too: what a neighbour can do as well, to the bit, is left to it.
+"""Step 2: fuses operators where the bytes stay the same.
 
-Padding before a convolution becomes the convolution's own, an activation the bounds of the operator before
-it, and a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND one whose taps lie apart (dilated). The
-last means what it means in TensorFlow: TFLM pads there with what lies in its arena, and where the model's
-batch size was not fixed it mixes the batches up.
+Padding before a convolution becomes the convolution's own. An activation becomes the bounds of the operator
+before it. A convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND becomes a dilated one, and computes
+what TensorFlow computes: TFLM pads with what lies in its arena, and mixes up the batches of a model whose
+batch size was not fixed.
 """
 
 import numpy as np
 
 from .graph import Edges, Graph, Operator, Tensor
-from .lower.window import SAME
+from .lower.geometry import SAME
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _CLAMPING = (*_CONVOLUTIONS, "FULLY_CONNECTED", "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")
@@ -22,7 +21,7 @@ _TYPES = ("int8", "int16", "float32")
 
 
 def fuse(graph: Graph) -> list[str]:
-    """Rewrites the operators of `graph`, not of its subgraphs. Returns where TFLM's answer means nothing."""
+    """Rewrites the operators of `graph`, not of its subgraphs. Returns notes on undefined results of TFLM."""
     notes: list[str] = []
     changed = True
     while changed:
@@ -39,7 +38,7 @@ def fuse(graph: Graph) -> list[str]:
 
 
 def _rewrite(graph: Graph, op: Operator, edges: Edges, notes: list[str]) -> bool:
-    """Whether `op` or one before it has taken over what others did."""
+    """Whether `op` or an operator before it was fused with others."""
     gone: list[Operator] = []
     if op.kind in _CONVOLUTIONS:
         pad = edges.before(op, _PADS)
@@ -74,7 +73,7 @@ def _rewrite(graph: Graph, op: Operator, edges: Edges, notes: list[str]) -> bool
 
 
 def _lift_before(graph: Graph, source: Operator, reshape: Operator) -> bool:
-    """PAD or SPACE_TO_BATCH_ND of [n, w, c], which becomes [n, 1, w, c] then: the other way round."""
+    """PAD or SPACE_TO_BATCH_ND, then a reshape from [n, w, c] to [n, 1, w, c]: exchanges the two."""
     x, between, y = source.inputs[0], source.outputs[0], reshape.outputs[0]
     if x is None or not _adds_rows(between, y) or len(x.shape) != 3 or not _alike(between, y):
         return False
@@ -87,7 +86,7 @@ def _lift_before(graph: Graph, source: Operator, reshape: Operator) -> bool:
 
 
 def _lift_after(graph: Graph, reshape: Operator, gather: Operator) -> bool:
-    """[n, 1, w, c] that becomes [n, w, c] and goes to BATCH_TO_SPACE_ND: the other way round."""
+    """A reshape from [n, 1, w, c] to [n, w, c], then BATCH_TO_SPACE_ND: exchanges the two."""
     x, between, y = reshape.inputs[0], reshape.outputs[0], gather.outputs[0]
     if x is None or not _adds_rows(between, x) or len(y.shape) != 3 or not _alike(x, between):
         return False
@@ -108,7 +107,7 @@ def _with_row(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _lift_constants(graph: Graph, op: Operator) -> None:
-    """An axis more, of one row: not padded, not cropped, not divided."""
+    """Adds an axis of one row, which is not padded, cropped or divided, to the constants of `op`."""
     padding = op.kind in _PADS
     places = (1,) if padding else (1, 2)
     changed = []
@@ -132,7 +131,7 @@ def _swap(graph: Graph, first: Operator, second: Operator) -> None:
 
 
 def _alike(x: Tensor | None, y: Tensor) -> bool:
-    """Whether the same bytes mean the same in both."""
+    """Whether the same bytes are the same numbers in both."""
     if x is None or x.dtype != y.dtype or x.dtype not in _TYPES:
         return False
     return np.array_equal(x.scales, y.scales) and np.array_equal(x.zero_points, y.zero_points)
@@ -150,7 +149,7 @@ def _constants(op: Operator, i: int) -> list[int]:
 
 
 def _padding(pad: Operator) -> list[tuple[int, int]] | None:
-    """Before and after the rows and the columns, where that is all and it is padded with what means 0."""
+    """The padding (before, after) of rows and columns; None where something else is padded, or not with 0."""
     x, y = pad.inputs[0], pad.outputs[0]
     if not _alike(x, y) or x is None or len(x.shape) != 4:
         return None
@@ -203,7 +202,7 @@ def _take_dilation(spread: Operator, conv: Operator, gather: Operator) -> bool:
 
 
 def _undefined(spread: Operator) -> list[str]:
-    """What TFLM does with a SPACE_TO_BATCH_ND that TensorFlow would not."""
+    """Notes on what TFLM does with a SPACE_TO_BATCH_ND other than TensorFlow."""
     x, y = spread.inputs[0], spread.outputs[0]
     assert x is not None
     if y.shape[0] != x.shape[0] * int(np.prod(_constants(spread, 1))):
@@ -227,7 +226,7 @@ def _take_activation(source: Operator, op: Operator) -> bool:
 
 
 def _take_order(graph: Graph, first: Operator, op: Operator) -> bool:
-    """Two transpositions are one; lowering leaves out what moves nothing."""
+    """Two transpositions become one. Lowering drops one that moves nothing."""
     x, y = first.inputs[0], op.outputs[0]
     inner, outer = _constants(first, 1), _constants(op, 1)
     rank = list(range(len(y.shape)))

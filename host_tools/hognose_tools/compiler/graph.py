@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A model as the compiler sees it: tensors and the operators between them."""
 
 from collections import Counter
@@ -19,8 +18,8 @@ def printable(name: str) -> str:
 class Tensor:
     """A tensor of the model; `data` where it is a constant; `variable`: it keeps its value between runs.
 
-    `int4`: its int8 data are stored in 4 bits; `any_batch`, `any_size`: the model was converted for any
-    number of elements along the first axis, which is the batch, and along another one.
+    `int4`: its int8 data are stored in 4 bits. `any_batch`: the model was converted for any size of the first
+    axis, the batch; `any_size`: for any size of another one.
     """
 
     index: int
@@ -105,7 +104,7 @@ class Graph:
 
 @dataclass
 class Edges:
-    """Who writes a tensor, and how many operators read it."""
+    """The writer of each tensor, and how many operators read it."""
 
     writer: dict[int, Operator]
     readers: Counter[int]
@@ -119,13 +118,13 @@ class Edges:
         return cls(writer, readers)
 
     def source(self, x: Tensor | None) -> Operator | None:
-        """The operator whose only result `x` is, where it has one reader."""
+        """The operator whose only output is `x`, where one operator reads `x`."""
         if x is None or self.readers[x.index] != 1:
             return None
         op = self.writer.get(x.index)
         return op if op and len(op.outputs) == 1 else None
 
     def before(self, op: Operator, kinds: tuple[str, ...]) -> Operator | None:
-        """The operator whose result `op` reads first, where it is of `kinds` and nobody else reads that."""
+        """The operator of `kinds` that makes the first input of `op`, where nothing else reads that."""
         found = self.source(op.inputs[0] if op.inputs else None)
         return found if found and found.kind in kinds else None

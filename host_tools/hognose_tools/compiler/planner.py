@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Step 5: where each tensor lies in the arena, decided offline.
 
 The problem is dynamic storage allocation: rectangles (lifetime by size) stacked as low as possible,
-NP-hard in general. Placing the rectangles one by one at the lowest place that is free is good in
-most orders and optimal in some; so several orders are tried, the best is mended by moving what
-stands on top to the front, and all of it stops at the lower bound, where a plan is optimal.
+NP-hard in general. Placing the rectangles one by one at the lowest free place is good in most orders and
+optimal in some. So several orders are tried, the best one is improved by moving the topmost buffers to the
+front, and the search stops at the lower bound, where a plan is optimal.
 """
 
 import random
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 
 ALIGN = 4
 _TRIES = 400  # orders tried when the first ones miss the lower bound
-_LOOKS = 2_000_000  # at another buffer, in all of these: a second or two
+_LOOKS = 2_000_000  # at other buffers, in all tries together: a second or two
 
 
 @dataclass(eq=False)
@@ -39,19 +38,19 @@ class Buffer:
         return self.offset + self.rounded
 
 
-# (input, output) of an operator that works in place: the output may lie so many bytes before its input.
+# (input, output) of an operator that works in place: by how many bytes the output begins before its input.
 Pairs = dict[tuple[int, int], int]
 
 
 def lower_bound(buffers: list[Buffer], inplace: Pairs) -> int:
     """The largest sum of buffers alive at one operator, in bytes: no plan can be smaller.
 
-    Where an operator works in place, its output takes the room of the inputs that it may, as far as it can.
+    Where an operator works in place, its output shares the memory of the inputs that it may overwrite.
     """
     bound = 0
     for step in {b.first for b in buffers}:
         alive = {id(b): b.rounded for b in buffers if b.first <= step <= b.last}
-        shared: dict[tuple[int, int], int] = {}  # inputs that would lie in one place cannot both be there
+        shared: dict[tuple[int, int], int] = {}  # two inputs cannot both lie in the same place
         for (source, result), lead in inplace.items():
             if source in alive and result in alive:
                 saved = min(alive[source], alive[result] - lead)
@@ -71,7 +70,7 @@ def plan(buffers: list[Buffer], inplace: Pairs) -> int:
 
 
 def _neighbours(buffers: list[Buffer]) -> dict[int, list[Buffer]]:
-    """For each buffer those that are alive at some time when it is."""
+    """For each buffer those whose lifetimes overlap its own."""
     return {
         id(b): [c for c in buffers if c is not b and c.first <= b.last and b.first <= c.last] for b in buffers
     }
@@ -125,7 +124,7 @@ def _place(order: Iterable[Buffer], neighbours: dict[int, list[Buffer]], inplace
 
 
 def _lowest(b: Buffer, others: list[Buffer], inplace: Pairs) -> int:
-    """The lowest place of `b` beside `others`, which are in the order of their offsets."""
+    """The lowest place for `b` that is free of `others`, which are in the order of their offsets."""
     at = 0  # where b fits so far
     for c in others:
         if at + b.rounded <= c.offset:
@@ -142,7 +141,7 @@ def _lowest(b: Buffer, others: list[Buffer], inplace: Pairs) -> int:
 
 
 def _shared(b: Buffer, c: Buffer, inplace: Pairs) -> int | None:
-    """Where `b` lies if it shares the place of `c`, which has one."""
+    """The offset of `b` if it shares memory with `c`, which is placed; None if it must not."""
     if (lead := inplace.get((id(c), id(b)))) is not None:
         return c.offset - lead if c.offset >= lead else None
     lead = inplace.get((id(b), id(c)))

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Step 1: a `.tflite` flatbuffer into a Graph (schema: TensorFlow's lite/schema/schema.fbs)."""
 
 import re
@@ -44,19 +43,20 @@ NUMPY = {"float32", "float16", "int32", "uint8", "int64", "bool", "int16", "int8
 
 # A 32-bit offset reaches no further; more is a damaged or hostile file.
 MAX_ELEMENTS = 2**31 - 1
-# Parts of a damaged file may be one and the same, many times over. What all of them may cost, by the time
-# that each takes to read; a file without repetition is far below it.
+# A damaged file may refer to the same part many times. This bounds the cost of reading all references, by the
+# time that each takes; a file without repetition is far below it.
 _COST, _COST_A_BYTE = 1 << 23, 16
 _COST_OF_A_TABLE, _COST_OF_AN_INTEGER = 1000, 10
 # The planner's time grows with the square.
 MAX_OPERATORS = 2048
+_DETAIL = 400  # characters of it in a message: shapes may be of any length
 # What flatbuffers' and NumPy's readers raise on offsets that lead nowhere.
 DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError)
 
 
 @contextmanager
 def reading(data: bytes) -> Iterator[None]:
-    """UserError where `data` is no .tflite, or what is read of it meanwhile is damaged."""
+    """Raises UserError where `data` is no .tflite, or what is read of it meanwhile is damaged."""
     if data[:4] == b"HOGN":
         raise UserError("this is a .hog file already: give the .tflite that it was packed from")
     if data[:4] == b"\x89HDF" or (data[:4] == b"PK\3\4" and b"config.json" in data):
@@ -66,7 +66,7 @@ def reading(data: bytes) -> Iterator[None]:
     try:
         yield
     except DAMAGE as e:
-        detail = str(e).split("\n")[0] or type(e).__name__
+        detail = str(e).split("\n")[0][:_DETAIL] or type(e).__name__
         raise UserError(f"damaged .tflite file ({detail}); export the model again") from e
 
 
@@ -141,7 +141,7 @@ def _names(file: _File, entries: list[Any], tensors: list[Tensor]) -> list[str]:
 
 
 def _subgraph(file: _File, subgraph: Any, name: str, first: int) -> Graph:
-    """`first`: the number of its first tensor, for numbers that are the file's own."""
+    """`first`: the number of its first tensor; tensors are numbered through the whole file."""
     count = subgraph.OperatorsLength()
     if count > MAX_OPERATORS:
         raise UserError(
@@ -157,7 +157,7 @@ def _subgraph(file: _File, subgraph: Any, name: str, first: int) -> Graph:
 
 
 def _is_decoded(file: _File, op: Operator) -> bool:
-    """Whether `op` only stood before compressed constants: its outputs have their data then."""
+    """Whether `op` only decodes compressed constants; its outputs then hold the data."""
     if op.kind != decode.KIND:
         return False
     if len(op.inputs) != 2 * len(op.outputs):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""A file with several models in it: the one that is asked for becomes the first, which TFLM runs."""
+"""A file with several models: makes the chosen one the first, which is what TFLM runs."""
 
 import struct
 
 from ..errors import UserError
+from .problems import clipped
 from .reader import DAMAGE, reading
 from .strip import Source
 
@@ -23,7 +23,7 @@ def names(tflite: bytes) -> list[str]:
 
 
 def choose(tflite: bytes, name: str | None) -> bytes:
-    """The same file with the signature `name` as its first subgraph; None: as it is. UserError: no such."""
+    """The file with the signature `name` as its first subgraph, or as it is for None. UserError: no such."""
     if name is None:
         return tflite
     data = bytearray(tflite)
@@ -31,7 +31,7 @@ def choose(tflite: bytes, name: str | None) -> bytes:
         signatures = dict(_signatures(Source(bytes(tflite))))
         if name not in signatures:
             found = f"it has {', '.join(signatures)}" if signatures else "it has none"
-            raise UserError(f"the model has no signature {name}: {found}")
+            raise UserError(clipped(f"the model has no signature {name}: {found}"))
         if signatures[name]:
             _exchange(data, signatures[name])
     return bytes(data)
@@ -46,9 +46,9 @@ def _signatures(source: Source) -> list[tuple[str, int]]:
 
 
 def _exchange(data: bytearray, chosen: int) -> None:
-    """Subgraph 0 and subgraph `chosen` change places, and numbers in those that call them.
+    """Exchanges subgraphs 0 and `chosen`, and their numbers in the operators that call them.
 
-    The other signatures go: that of subgraph 0 may leave the number out, which cannot be changed then.
+    Other signatures are removed: that of subgraph 0 may leave out its number, which cannot be changed then.
     """
     source = Source(bytes(data))
     root = source.target(0)
@@ -77,7 +77,7 @@ def _leave_only(data: bytearray, source: Source, root: int, chosen: int) -> None
 
 
 def _calls(source: Source, graphs: list[int]) -> set[int]:
-    """Where the numbers of subgraphs lie that operators call; an absent one is 0, which none calls."""
+    """Positions of the subgraph numbers in operators; an absent number is 0, which nothing calls."""
     found = set()
     for graph in set(graphs):
         for operator in set(source.children(graph, _OPERATORS)):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""A `.tflite` without what TFLM does not read: names, min/max, signatures, metadata, whatever is there twice.
+"""Strips a `.tflite` of what TFLM does not read: names, min/max, signatures, metadata, duplicates.
+
 Weights that are stored as float16, which TFLM does not know, become float32.
 
 The flatbuffer becomes a tree of objects and is written anew. Equal objects are written once: shapes, zero
-points, options, weights. An object's offsets point forward, so those with the longest way down come first.
+points, options, weights. An object's offsets point forward, so the objects with the deepest trees come first.
 """
 
 import struct
@@ -28,7 +28,7 @@ _OPTIONS = {
     71: "144111", 74: "11", 75: "4", 77: "1", 79: "4", 92: "44", 93: "44", 94: "4", 101: "111", 102: "11",
     103: "4", 111: "ss",
 }  # fmt: skip
-# The input that is the bias: its scales are those of the other two, and TFLM looks at the first one only.
+# Index of the bias: its scales follow from those of the other two, and TFLM reads only the first one.
 _BIAS = {3: 2, 4: 2, 9: 2, 67: 3}
 _CUSTOM = 32
 _DEQUANTIZE = 6
@@ -243,7 +243,7 @@ class _Model:
 
 
 def _builtin(code: Table) -> int:
-    """BuiltinOperator; small ones may be only in the field that was there first."""
+    """BuiltinOperator; small numbers may be only in the older field."""
     old, new = code.get(0, b"\0"), code.get(3, b"\0\0\0\0")
     return max(struct.unpack("<b", old)[0], struct.unpack("<i", new)[0])
 
@@ -348,5 +348,5 @@ def _write_table(
 
 
 def _pad(out: bytearray, alignment: int, before: int = 0) -> None:
-    """So that what follows after `before` more bytes is aligned."""
+    """Pads so that what follows after `before` more bytes is aligned."""
     out += bytes(-(len(out) + before) % alignment)

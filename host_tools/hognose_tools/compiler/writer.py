@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Step 6: steps and plan into the bytes of a `.hog` (native_module/README.md)."""
+"""Step 6: writes steps and plan as a `.hog`, format version 2 (native_module/FORMAT.md)."""
 
 import json
 import struct
@@ -11,15 +10,18 @@ from typing import Any
 from ..errors import UserError
 from .graph import Tensor
 from .lower import Const, Label, Lowered, Step, View
-from .records import IN_DATA, NONE, RECORDS, REFS, TYPECODE, Record
+from .records import IN_DATA, NONE, TYPECODE, Record
+from .work import turns, work
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"HOGN"
-FEATURES = {"b": 1 << 0, "f": 1 << 1}
-_TYPES, _FULL = 1 << 2, 1 << 3  # any other type; what else the small engine leaves out
-_TFLM = 1 << 4  # runs on TFLM, not on the engine
-_HEADER, _SECTION = 24, 12
+FOR_TFLM = 1 << 0  # feature: it runs on TFLM, not on the engine
+HEADER = "<4sHHIIIIII"  # magic, version, sections, length, CRC-32, arena, features, work, turns
+CHECKED = 16  # the checksum is of all bytes from here on
+SECTION = "<4sII"  # tag, offset, length
+ALIGN = 16  # of the file's length, and of DATA and TFLM in it
 MAX_FILE = 2**31 - 1  # refs have 31 bits
+MAX_STEPS = 2**32 - 2  # of one run; a loader takes 2^32 - 1 for more than that
 
 
 @dataclass
@@ -38,46 +40,43 @@ class _Data:
 
 
 def write_hog(low: Lowered, arena_size: int, meta: dict[str, Any]) -> bytes:
-    """The whole file. The plan must have been made: every buffer has its offset."""
+    """The whole file. Every buffer must have its offset."""
     _check_size(0, arena_size)
     data = _Data(bytearray(), {})
     graph = low.graph
     plan = struct.pack("<HHHH", len(graph.inputs), len(graph.outputs), len(low.steps), low.initial)
     plan += b"".join(_io_record(t, low) for t in (*graph.inputs, *graph.outputs))
-    for step in low.steps:
+    records = [_resolved(step, data) for step in low.steps]
+    for step, record in zip(low.steps, records, strict=True):
         try:
-            plan += resolve(step, data).pack()
+            plan += record.pack()
         except OverflowError as e:
             raise UserError(
                 f"{step.operator.label}: too large for the file format ({e}); make the layer smaller"
             ) from e
-    features = 0
-    ports = [TYPECODE[t.dtype] for t in (*graph.inputs, *graph.outputs)]
-    for kind in [s.type for s in low.steps] + ports:
-        features |= FEATURES.get(kind, _TYPES)
-    features |= _FULL if any(_needs_full(s) for s in low.steps) else 0
-    features |= FEATURES["f"] if any(s.name in ("QUANTIZE", "DEQUANTIZE") for s in low.steps) else 0
-    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    sections = {b"META": text + b" " * (-len(text) % 4), b"PLAN": plan, b"DATA": bytes(data.blob)}
-    return _assemble(sections, arena_size, features)
-
-
-def _needs_full(step: Step) -> bool:
-    computes_in_float = step.type == "f" and step.name not in ("MOVE", "FILL")
-    return computes_in_float or RECORDS[step.name][0] >= RECORDS["COMBINE"][0]
+    steps = work(records)
+    if steps > MAX_STEPS:
+        raise UserError(
+            f"one run of the model takes {steps:,} steps, {MAX_STEPS:,} is the limit: make it smaller"
+        )
+    data.blob += bytes(-len(data.blob) % ALIGN)
+    sections = {b"META": _text(meta), b"PLAN": plan, b"DATA": bytes(data.blob)}
+    return _assemble(sections, arena_size, 0, steps, turns(records, steps))
 
 
 def write_tflm_hog(tflite: bytes, meta: dict[str, Any]) -> bytes:
     """A file that carries a `.tflite` for TFLM itself, which plans its arena on the board."""
+    return _assemble({b"META": _text(meta), b"TFLM": tflite}, 0, FOR_TFLM, 0, 0)
+
+
+def _text(meta: dict[str, Any]) -> bytes:
     text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return _assemble({b"META": text + b" " * (-len(text) % 4), b"TFLM": tflite}, 0, _TFLM)
+    return text + b" " * (-len(text) % 4)
 
 
-def resolve(step: Step, data: _Data) -> Record:
+def _resolved(step: Step, data: _Data) -> Record:
     """The step with its Views and Consts as refs."""
     fields = {k: _ref(v, data) for k, v in step.fields.items()}
-    for name in REFS:
-        fields.setdefault(name, NONE)
     return Record(step.name, step.type, fields, step.loops)
 
 
@@ -109,19 +108,18 @@ def _io_record(t: Tensor, low: Lowered) -> bytes:
     )
 
 
-def _assemble(sections: dict[bytes, bytes], arena_size: int, features: int) -> bytes:
+def _assemble(sections: dict[bytes, bytes], arena_size: int, features: int, steps: int, turns: int) -> bytes:
     table, body = b"", b""
-    start = _HEADER + _SECTION * len(sections)
+    start = struct.calcsize(HEADER) + struct.calcsize(SECTION) * len(sections)
     for tag, content in sections.items():
-        align = 4 if tag in (b"META", b"PLAN") else 16
-        body += bytes(-(start + len(body)) % align)
-        table += struct.pack("<4sII", tag, start + len(body), len(content))
+        body += bytes(-(start + len(body)) % (ALIGN if tag in (b"DATA", b"TFLM") else 4))
+        table += struct.pack(SECTION, tag, start + len(body), len(content))
         body += content
+    body += bytes(-(start + len(body)) % ALIGN)
     size = start + len(body)
     _check_size(size, arena_size)
-    checked = struct.pack("<II", arena_size, features) + table + body
-    head = struct.pack("<4sHHII", MAGIC, VERSION, len(sections), size, zlib.crc32(checked))
-    return head + checked
+    checked = struct.pack("<IIII", arena_size, features, steps, turns) + table + body
+    return struct.pack("<4sHHII", MAGIC, VERSION, len(sections), size, zlib.crc32(checked)) + checked
 
 
 def _check_size(size: int, arena_size: int) -> None:

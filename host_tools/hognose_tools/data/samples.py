@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Samples for a model in .npz files: arrays keyed "0", "1", … or by input names, with a sample axis first."""
+"""Samples for a model in .npz files: arrays keyed "0", "1", … or by input names, a sample axis first."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def _shaped(array: np.ndarray, port: Port, where: str) -> np.ndarray:
 
 
 def raw(array: np.ndarray, port: Port, where: str) -> np.ndarray:
-    """`array` as the model's own elements, which it must hold already."""
+    """`array`, which must hold raw elements already, as the input's type. UserError where it does not."""
     if array.dtype.kind != port.dtype.kind:
         raise UserError(f"{where}: {array.dtype} where raw {port.dtype} values are expected")
     result = array.astype(port.dtype)
@@ -56,7 +56,7 @@ def raw(array: np.ndarray, port: Port, where: str) -> np.ndarray:
 
 
 def float32(array: np.ndarray) -> np.ndarray:
-    """Numbers as the board takes them; what is beyond float32 is infinity."""
+    """Numbers as the board takes them; values too large for float32 become infinity."""
     with np.errstate(over="ignore"):
         return array.astype("<f4")
 
@@ -76,7 +76,7 @@ def quantized(array: np.ndarray, port: Port) -> np.ndarray:
 
 
 def elements(array: np.ndarray, port: Port, where: str) -> np.ndarray:
-    """Arrays of the input's own type are raw; any others are numbers, quantized as the board does."""
+    """Raw elements: an array of the input's type is raw already, any other is quantized as on the board."""
     if array.dtype == port.dtype:
         return array
     if port.type != "f" and array.dtype.kind == "f" and np.isnan(array).any():
@@ -85,7 +85,7 @@ def elements(array: np.ndarray, port: Port, where: str) -> np.ndarray:
 
 
 def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:
-    """Raw samples over the whole range of each input; the same ones every time."""
+    """Random raw samples over the whole range of each input, the same for the same seed."""
     size = count * sum(p.size * p.dtype.itemsize for p in ports)
     if size > MAX_RANDOM:
         raise UserError(f"{count} random samples of this model take {size:,} bytes; ask for fewer")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a model can run: the table of runners, and the bytes that go there and come back."""
+"""Where a model can run: the table of runners, and how samples get there and back."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from . import board, cpython, pico, unix
 
 ENGINES = ("native", "reference", "tflm")
 
-# model, engine, mode, length of a sequence, samples as bytes, called after each sample ▶ results as bytes
+# (model, engine, mode, length of a sequence, samples as bytes, called after each sample) ▶ results as bytes
 Runner = Callable[[bytes, str, str, int, bytes, Callable[[], object]], bytes]
 
 # By what `--on` takes.
@@ -43,7 +43,7 @@ def run(
 def run_layers(
     hog: bytes, inputs: list[np.ndarray], engine: str, on: str, places: list[tuple[int, int, int]]
 ) -> list[np.ndarray]:
-    """What lies at `places` (offset in the arena, bytes, end), one an operator, when those before `end` ran.
+    """For each of `places` (offset, size, end), the bytes in the arena after the operators before `end`.
 
     `inputs`: raw, each [samples, *shape]. Returns arrays uint8 [samples, bytes].
     """
@@ -67,7 +67,7 @@ def _samples(
 
 
 def _runner(on: str) -> Runner:
-    """By its name; `board:PORT` is the board on that port."""
+    """The runner that `--on` names; `board:PORT` is the board on that port."""
     name, _, port = on.partition(":")
     if name not in RUNNERS or (port and name != "board"):
         raise UserError(f"--on {on}: choose from {', '.join(sorted(RUNNERS))}, board:PORT")

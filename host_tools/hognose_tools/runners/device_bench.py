@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Counts on a board, for `hognose bench`: run as `measure(hog, clock)` there."""
+"""Measures a model on a board, for `hognose bench`."""
 
 import gc
 
@@ -10,10 +9,10 @@ from hognose import Model, hogfile
 
 
 def measure(hog, clock, quiet, loud, layers):
-    """A dict: ticks of `clock()` for loading and for one invoke, bytes that the model takes.
+    """A dict: ticks of `clock()` for loading and for one invoke, and bytes that the model takes.
 
-    `hog`: the file's bytes in RAM; `clock`: returns a 32-bit count; between `state = quiet()` and
-    `loud(state)` nothing interrupts.
+    `hog`: the file's bytes; `clock`: returns a 32-bit count; from `state = quiet()` to `loud(state)` there
+    are no interrupts; `layers`: also ticks of each operator.
     """
     gc.collect()
     start = clock()

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Runs samples from a file through a model, on the laptop and on every rung of the ladder alike.
+"""Runs a model on samples from a file, in the same way on the laptop and on a board.
 
     micropython device_run.py MODEL ENGINE MODE SEQUENCE SOURCE SINK
 
 MODE says what a sample is in SOURCE and SINK:
     raw      the tensors' own bytes, in and out
     numbers  float32 values, in and out
-    layers A:N:E …     raw bytes in; out, for each operator N bytes at A of the arena, after those before E
+    layers A:N:E …     raw bytes in; out, for each A:N:E, N bytes at A of the arena, after operators before E
 The model is reset before every SEQUENCE samples, or never where that is 0.
 One byte goes to stdout for each sample that is done.
 """
@@ -44,7 +43,7 @@ def run(model, mode, sequence, source, sink, done):
 
 
 def _layers(model, inputs, sink, places):
-    # The engine's own functions: the public interface has no use for half an inference.
+    # The engine's own functions, because Model has none for a part of an inference.
     engine, state, arena = model._engine, model._state, memoryview(model._arena)
     for tensor, buffer in zip(model._inputs, inputs):
         arena[tensor.ref : tensor.ref + tensor.nbytes()] = bytes(buffer)

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 
 from .. import files
-from ..board import native_module
 from ..errors import UserError
 from . import board
 
@@ -40,22 +39,17 @@ CYCLES = 0x40070000
 
 
 class PicoError(Exception):
-    """The emulator cannot start, or does not do what it was asked in time."""
+    """The emulator cannot start, or did not do in time what it was asked to."""
 
 
 def missing(firmware: Path = STOCK) -> str | None:
-    """What keeps the emulator from running `firmware` here, in words; None if nothing does."""
+    """Why the emulator cannot run `firmware` here; None if it can."""
     if shutil.which("node") is None:
         return "node is missing (apt-get install nodejs npm)"
     for path in (firmware, ROM, BUILD / "node_modules" / "rp2040js"):
         if not path.exists():
             return f"{path.name} is missing (run `make rp2040` in a checkout of hognose)"
     return None
-
-
-def module(full: bool) -> Path:
-    """The native module for the board, small or with all operators."""
-    return native_module.path("armv6m", full)
 
 
 def place(data: bytes, firmware: Path = STOCK) -> tuple[bytes, int]:
@@ -108,7 +102,7 @@ class Pico:
         return self
 
     def stop(self) -> None:
-        """Powers the board off. What it wrote to its flash is in the file already."""
+        """Powers the board off. Its flash is in the file already."""
         if self._process is not None:
             self._process.terminate()
             self._process.communicate()
@@ -134,9 +128,9 @@ class Pico:
         return done.stdout
 
     def cut_power(self, *, after_bytes: int = 0, after_flash: int = 0) -> None:
-        """Has the cable pulled later: after so many bytes from the host, or amid that flash operation.
+        """Cuts the power later: after so many bytes from the host, or during that flash operation; 0: never.
 
-        The connection closes and the board starts anew; `wait_for("cut")` tells when. 0: not by this one.
+        The connection then closes and the board restarts; `wait_for("cut")` returns when it has happened.
         """
         assert self._process is not None and self._process.stdin is not None
         for what, count in (("bytes", after_bytes), ("flash", after_flash)):
@@ -145,7 +139,7 @@ class Pico:
         self._process.stdin.flush()
 
     def wait_for(self, event: str, timeout: float = 60) -> str:
-        """Waits until the emulator reports `event`; what it says about it."""
+        """Waits until the emulator reports `event`; returns what it says about it."""
         end = time.monotonic() + timeout
         seen: list[str] = []
         while True:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def micropython(engine: str = "native") -> Path:
-    """The unix port with our module: HOGNOSE_MICROPYTHON, or the one that `make unix` builds."""
+    """The unix port with the engine in it: HOGNOSE_MICROPYTHON, or the one that `make unix` builds."""
     folder = "unix-tflm" if engine == "tflm" else "unix"
     path = Path(os.environ.get("HOGNOSE_MICROPYTHON", ROOT / ".build" / folder / "micropython"))
     if not path.is_file():
@@ -31,7 +31,7 @@ def run(
     hog: bytes, engine: str, mode: str, sequence: int, source: bytes, done: Callable[[], object]
 ) -> bytes:
     library = Path(hognose.__file__).parents[1]
-    # Room for the model, its arena, and what the reference engine makes of both.
+    # Enough for the model, its arena, and what the reference engine allocates for both.
     heap = 64 * (len(hog) + disassemble(hog).arena_size) + (64 << 20)
     with files.temporary_folder() as folder:
         (folder / "model").write_bytes(hog)
@@ -60,5 +60,5 @@ def run(
             process.stdout.close()
         if code:
             lines = said.decode(errors="replace").strip().splitlines()
-            raise UserError(f"MicroPython failed: {lines[-1] if lines else 'without a word'}")
+            raise UserError(f"MicroPython failed: {lines[-1] if lines else 'it said nothing'}")
         return (folder / "sink").read_bytes()

@@ -18,8 +18,8 @@ from .quiet_tensorflow import tensorflow
 if TYPE_CHECKING:
     import keras
 
-BATCH = 16  # examples a step
-MAX_FILTERS = 1024  # far beyond any microcontroller
+BATCH = 16  # examples per step
+MAX_FILTERS = 1024  # far more than a microcontroller can run
 
 
 def train(dataset: Dataset, epochs: int | None = None, filters: int = 8, seed: int = 1) -> keras.Model:
@@ -98,7 +98,7 @@ def accuracy(scores: np.ndarray, y: np.ndarray) -> float:
 
 
 def save(model: keras.Model, path: str | Path) -> None:
-    """Writes a .keras file, whole or not at all."""
+    """Writes a .keras file, complete or not at all."""
     with files.temporary_folder() as folder:
         model.save(folder / "model.keras")
         content = (folder / "model.keras").read_bytes()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Step 3: the graph's operators into the engine's records, with all numbers computed.
+"""Step 3: lowers the graph's operators to the engine's records, with all numbers computed.
 
 One function per TFLite operator. Arithmetic that the board repeats for every value (multipliers, tables,
 clamp bounds, folded zero points) is done here once, as TFLM's Prepare functions do it (tflite-micro,
@@ -11,36 +10,43 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import fixedpoint as fx
 from ..graph import Graph, Operator, Tensor
-from ..passes import data_inputs, simplify
 from ..records import TYPECODE
+from ..simplify import data_inputs, simplify
 from . import (
-    apply,
-    buffer,
-    combine,
+    binary,
+    circular_buffer,
+    convolution,
     detect,
-    elementwise,
     flow,
-    matrix,
+    gather,
+    lookup,
+    matmul,
+    move,
+    normalize,
+    pool,
     recurrent,
-    reduction,
-    shape,
+    reduce,
+    resize,
+    slicing,
+    space,
+    transpose_conv,
+    unary,
     variables,
-    window,
 )
-from .core import ASK_TYPE, Const, Label, Lowered, Step, Unsupported, View, typecode
+from .steps import Const, Label, Lowered, Step, View
+from .tensors import ASK_TYPE, Unsupported, typecode
 
 __all__ = ["LOWER", "Const", "Label", "Lowered", "Step", "View", "lower"]
 
 MAX_PORTS = 64  # inputs, and as many outputs, that an engine takes
-# What is raised where an option, an input or a shape is not there that every real model has.
+# What is raised where an option, an input or a shape is missing that every real model has.
 NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @np.errstate(all="ignore")  # scales at the ends of float32 give infinities, which are refused in words
 def lower(graph: Graph) -> Lowered:
-    """All operators of `graph` as steps; what cannot be is listed in `problems`, all of it."""
+    """All operators of `graph` as steps; all that cannot be lowered is listed in `problems`."""
     low = Lowered(graph)
     for what, count in (("inputs", len(graph.inputs)), ("outputs", len(graph.outputs))):
         if not 1 <= count <= MAX_PORTS:
@@ -74,7 +80,7 @@ def _lower_graph(low: Lowered, graph: Graph) -> None:
             if op.kind not in LOWER:
                 raise Unsupported("this operator is not supported: replace the layer")
             _check_written([t for t in data_inputs(op) if not (t.variable and op.kind in RECURRENT)], written)
-            (elementwise.tabulated if op.table else LOWER[op.kind])(low, op)
+            (lookup.tabulated if op.table else LOWER[op.kind])(low, op)
         except Unsupported as e:
             low.problems.setdefault(str(e), []).append(op.label)
         except NONSENSE:
@@ -99,7 +105,7 @@ def _call_once(low: Lowered, op: Operator) -> None:
 
 
 def _check_written(tensors: list[Tensor], written: set[int]) -> None:
-    """What nobody writes would be whatever lies in the arena."""
+    """A tensor that nothing writes would have any value."""
     for t in tensors:
         if t.data is None and t.size and t.index not in written:
             raise Unsupported(
@@ -109,7 +115,7 @@ def _check_written(tensors: list[Tensor], written: set[int]) -> None:
 
 
 def _ground_outputs(low: Lowered) -> None:
-    """A constant output is copied into the arena: an output is always there."""
+    """Copies constant outputs into the arena, where outputs must lie."""
     for t in low.graph.outputs:
         place = low.place(t)
         if isinstance(place, Const):
@@ -122,109 +128,105 @@ def _ground_outputs(low: Lowered) -> None:
 RECURRENT = {"SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"}
 
 LOWER: dict[str, Callable[[Lowered, Operator], None]] = {
-    "ABS": apply.unary,
-    "ADD": combine.binary,
-    "ADD_N": reduction.add_n,
+    "ABS": unary.unary,
+    "ADD": binary.binary,
+    "ADD_N": reduce.add_n,
     "ASSIGN_VARIABLE": variables.assign_variable,
-    "ARG_MAX": reduction.extreme,
-    "ARG_MIN": reduction.extreme,
-    "AVERAGE_POOL_2D": lambda low, op: window.pool(low, op, name="AVERAGE_POOL"),
-    "BATCH_MATMUL": matrix.batch_matmul,
-    "BATCH_TO_SPACE_ND": shape.batch_to_space,
-    "BROADCAST_ARGS": combine.broadcast_args,
-    "BROADCAST_TO": shape.broadcast_to,
+    "ARG_MAX": reduce.extreme,
+    "ARG_MIN": reduce.extreme,
+    "AVERAGE_POOL_2D": pool.pool,
+    "BATCH_MATMUL": matmul.batch_matmul,
+    "BATCH_TO_SPACE_ND": space.batch_to_space,
+    "BROADCAST_ARGS": binary.broadcast_args,
+    "BROADCAST_TO": move.broadcast_to,
     "CALL_ONCE": _call_once,
-    "CAST": apply.cast,
-    "CEIL": apply.unary,
-    "CONCATENATION": shape.concatenation,
-    "CONV_2D": lambda low, op: window.convolution(low, op, depthwise=False),
-    "COS": apply.unary,
-    "CUMSUM": reduction.cumsum,
-    "DEPTHWISE_CONV_2D": lambda low, op: window.convolution(low, op, depthwise=True),
-    "DEPTH_TO_SPACE": shape.depth_to_space,
-    "DEQUANTIZE": apply.dequantize,
-    "DIV": combine.binary,
-    "DYNAMIC_UPDATE_SLICE": shape.dynamic_update_slice,
-    "ELU": apply.unary,
-    "EMBEDDING_LOOKUP": shape.embedding_lookup,
-    "EQUAL": combine.comparison,
-    "EXP": apply.unary,
-    "EXPAND_DIMS": shape.reshape,
-    "FILL": shape.fill_with,
-    "FLOOR": apply.unary,
-    "FLOOR_DIV": lambda low, op: combine.of_one_type(low, op, kinds="f"),
-    "FLOOR_MOD": lambda low, op: combine.of_one_type(low, op, kinds="f"),
-    "FULLY_CONNECTED": matrix.fully_connected,
-    "GATHER": shape.gather,
-    "GATHER_ND": shape.gather_nd,
-    "GREATER": combine.comparison,
-    "GREATER_EQUAL": combine.comparison,
-    "HARD_SWISH": apply.unary,
+    "CAST": unary.cast,
+    "CEIL": unary.unary,
+    "CONCATENATION": move.concatenation,
+    "CONV_2D": lambda low, op: convolution.convolution(low, op, depthwise=False),
+    "COS": unary.unary,
+    "CUMSUM": reduce.cumsum,
+    "DEPTHWISE_CONV_2D": lambda low, op: convolution.convolution(low, op, depthwise=True),
+    "DEPTH_TO_SPACE": space.depth_to_space,
+    "DEQUANTIZE": unary.dequantize,
+    "DIV": binary.binary,
+    "DYNAMIC_UPDATE_SLICE": gather.dynamic_update_slice,
+    "ELU": unary.unary,
+    "EMBEDDING_LOOKUP": gather.embedding_lookup,
+    "EQUAL": binary.comparison,
+    "EXP": unary.unary,
+    "EXPAND_DIMS": move.reshape,
+    "FILL": move.fill_with,
+    "FLOOR": unary.unary,
+    "FLOOR_DIV": lambda low, op: binary.of_one_type(low, op, kinds="f"),
+    "FLOOR_MOD": lambda low, op: binary.of_one_type(low, op, kinds="f"),
+    "FULLY_CONNECTED": matmul.fully_connected,
+    "GATHER": gather.gather,
+    "GATHER_ND": gather.gather_nd,
+    "GREATER": binary.comparison,
+    "GREATER_EQUAL": binary.comparison,
+    "HARD_SWISH": unary.unary,
     "IF": lambda low, op: flow.branch(low, op, _lower_graph),
-    "L2_NORMALIZATION": reduction.normalization,
-    "L2_POOL_2D": reduction.l2_pool,
-    "LEAKY_RELU": apply.unary,
-    "LESS": combine.comparison,
-    "LESS_EQUAL": combine.comparison,
-    "LOG": apply.unary,
-    "LOGICAL_AND": lambda low, op: combine.of_one_type(low, op, kinds="?"),
-    "LOGICAL_NOT": apply.logical_not,
-    "LOGICAL_OR": lambda low, op: combine.of_one_type(low, op, kinds="?"),
-    "LOGISTIC": lambda low, op: elementwise.sigmoid(
-        low, op, name="LOGISTIC", function=fx.logistic, fraction_bits=8, zero_point=-128
-    ),
-    "LOG_SOFTMAX": reduction.normalization,
-    "MAXIMUM": lambda low, op: combine.of_one_type(low, op, kinds="bhiqf"),
-    "MAX_POOL_2D": lambda low, op: window.pool(low, op, name="MAX_POOL"),
-    "MEAN": reduction.mean,
-    "MINIMUM": lambda low, op: combine.of_one_type(low, op, kinds="bhiqf"),
-    "MIRROR_PAD": shape.mirror_pad,
-    "MUL": combine.binary,
-    "NEG": apply.unary,
-    "NOT_EQUAL": combine.comparison,
-    "PACK": shape.pack,
-    "PAD": shape.pad,
-    "PADV2": shape.pad,
-    "PRELU": combine.prelu,
-    "QUANTIZE": apply.quantize,
+    "L2_NORMALIZATION": normalize.normalization,
+    "L2_POOL_2D": pool.pool,
+    "LEAKY_RELU": unary.unary,
+    "LESS": binary.comparison,
+    "LESS_EQUAL": binary.comparison,
+    "LOG": unary.unary,
+    "LOGICAL_AND": lambda low, op: binary.of_one_type(low, op, kinds="?"),
+    "LOGICAL_NOT": unary.logical_not,
+    "LOGICAL_OR": lambda low, op: binary.of_one_type(low, op, kinds="?"),
+    "LOGISTIC": unary.sigmoid,
+    "LOG_SOFTMAX": normalize.normalization,
+    "MAXIMUM": lambda low, op: binary.of_one_type(low, op, kinds="bhiqf"),
+    "MAX_POOL_2D": pool.pool,
+    "MEAN": reduce.mean,
+    "MINIMUM": lambda low, op: binary.of_one_type(low, op, kinds="bhiqf"),
+    "MIRROR_PAD": move.mirror_pad,
+    "MUL": binary.binary,
+    "NEG": unary.unary,
+    "NOT_EQUAL": binary.comparison,
+    "PACK": move.pack,
+    "PAD": move.pad,
+    "PADV2": move.pad,
+    "PRELU": binary.prelu,
+    "QUANTIZE": unary.quantize,
     "READ_VARIABLE": variables.read_variable,
-    "REDUCE_MAX": reduction.extreme,
-    "REDUCE_MIN": reduction.extreme,
-    "RELU": apply.relu,
-    "RELU6": apply.relu,
-    "RESHAPE": shape.reshape,
-    "RESIZE_BILINEAR": matrix.resize_bilinear,
-    "RESIZE_NEAREST_NEIGHBOR": shape.resize_nearest,
-    "REVERSE_V2": shape.reverse,
-    "ROUND": apply.unary,
-    "RSQRT": apply.unary,
-    "SELECT_V2": combine.select,
-    "SHAPE": shape.shape_of,
-    "SIN": apply.unary,
-    "SLICE": shape.slice_,
-    "SOFTMAX": reduction.softmax,
-    "SPACE_TO_BATCH_ND": shape.space_to_batch,
-    "SPACE_TO_DEPTH": shape.space_to_depth,
-    "SPLIT": lambda low, op: shape.split(low, op, data=1, axis=0),
-    "SPLIT_V": lambda low, op: shape.split(low, op, data=0, axis=2),
-    "SQRT": apply.unary,
-    "SQUARE": apply.unary,
-    "SQUARED_DIFFERENCE": combine.binary,
-    "SQUEEZE": shape.reshape,
-    "STRIDED_SLICE": shape.strided_slice,
-    "SUB": combine.binary,
-    "SUM": reduction.mean,
+    "REDUCE_MAX": reduce.extreme,
+    "REDUCE_MIN": reduce.extreme,
+    "RELU": unary.relu,
+    "RELU6": unary.relu,
+    "RESHAPE": move.reshape,
+    "RESIZE_BILINEAR": resize.resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": resize.resize_nearest,
+    "REVERSE_V2": move.reverse,
+    "ROUND": unary.unary,
+    "RSQRT": unary.unary,
+    "SELECT_V2": binary.select,
+    "SHAPE": move.shape_of,
+    "SIN": unary.unary,
+    "SLICE": slicing.slice_,
+    "SOFTMAX": normalize.softmax,
+    "SPACE_TO_BATCH_ND": space.space_to_batch,
+    "SPACE_TO_DEPTH": space.space_to_depth,
+    "SPLIT": lambda low, op: move.split(low, op, data=1, axis=0),
+    "SPLIT_V": lambda low, op: move.split(low, op, data=0, axis=2),
+    "SQRT": unary.unary,
+    "SQUARE": unary.unary,
+    "SQUARED_DIFFERENCE": binary.binary,
+    "SQUEEZE": move.reshape,
+    "STRIDED_SLICE": slicing.strided_slice,
+    "SUB": binary.binary,
+    "SUM": reduce.mean,
     "SVDF": recurrent.svdf,
-    buffer.KIND: buffer.circular_buffer,
+    circular_buffer.KIND: circular_buffer.circular_buffer,
     detect.KIND: detect.detection,
-    "TANH": lambda low, op: elementwise.sigmoid(
-        low, op, name="TANH", function=fx.tanh, fraction_bits=7, zero_point=0
-    ),
-    "TRANSPOSE_CONV": matrix.transpose_conv,
-    "TRANSPOSE": shape.transpose,
+    "TANH": unary.sigmoid,
+    "TRANSPOSE_CONV": transpose_conv.transpose_conv,
+    "TRANSPOSE": move.transpose,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
-    "UNPACK": shape.unpack,
+    "UNPACK": move.unpack,
     "VAR_HANDLE": variables.var_handle,
     "WHILE": lambda low, op: flow.loop(low, op, _lower_graph),
-    "ZEROS_LIKE": shape.zeros_like,
+    "ZEROS_LIKE": move.zeros_like,
 }

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Functions of int16 values that are tables: LOGISTIC, TANH, SOFTMAX."""
+"""Functions of int16 values, interpolated in a table: LOGISTIC, TANH, SOFTMAX."""
 
 import math
 from collections.abc import Callable
@@ -10,8 +9,9 @@ import numpy as np
 
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
-from ..records import function
-from .core import Const, Lowered, Unsupported, arithmetic
+from ..layouts import FUNCTIONS
+from .steps import Const, Lowered
+from .tensors import Unsupported, arithmetic
 
 _ENTRIES = 512  # of a table over all of int16, and one more at its end
 
@@ -62,15 +62,17 @@ def _emit(
         "depth": depth,
         "table": table,
         "multiplier": multiplier,
-        "function": function("CURVE", op.kind),
+        "function": FUNCTIONS["CURVE"][op.kind],
         "shift": shift,
     }
     low.emit("CURVE", op, fields, kind="h", inplace=[x])
 
 
 def _table(f: Callable[[float], float], low: float, high: float) -> list[int]:
-    """f over low ... high in Q0.15, as TFLite fills it in float32: half of the error at the middle of an
-    interval is taken off its begin."""
+    """f over low … high in Q0.15, as TFLite computes it in float32.
+
+    Half of the error in the middle of an interval is subtracted at its beginning.
+    """
     f32 = np.float32
 
     def value(x: float) -> np.float32:

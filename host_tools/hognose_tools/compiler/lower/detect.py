@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLite_Detection_PostProcess: the last layer of SSD networks (TFLM's kernels/detection_postprocess.cc)."""
 
 import math
@@ -9,7 +8,8 @@ from typing import Any
 from flatbuffers import flexbuffers
 
 from ..graph import Operator, Tensor
-from .core import Const, Lowered, Unsupported, arithmetic
+from .steps import Const, Lowered
+from .tensors import Unsupported, arithmetic
 
 KIND = "TFLite_Detection_PostProcess"
 _INTEGERS = ("max_detections", "max_classes_per_detection", "num_classes")
@@ -33,7 +33,7 @@ def detection(low: Lowered, op: Operator) -> None:
         )
     _check_outputs(op.outputs, detections)
     regular = bool(o["use_regular_nms"])
-    a_class = min(o["detections_per_class"], count) if regular else 0
+    max_per_class = min(o["detections_per_class"], count) if regular else 0
     low.emit(
         "DETECT",
         op,
@@ -46,16 +46,16 @@ def detection(low: Lowered, op: Operator) -> None:
                     ("out", "out_classes", "out_scores", "out_count"), map(low.place, op.outputs), strict=True
                 )
             ),
-            "scratch": low.new_buffer(16 * a_class if regular else 4 * count),
+            "scratch": low.new_buffer(16 * max_per_class if regular else 4 * count),
             "boxes": count,
             "coordinates": coordinates,
             "columns": columns,
             "classes": classes,
             "detections": detections,
-            "a_class": a_class,
+            "max_per_class": max_per_class,
             "score_threshold": o["nms_score_threshold"],
             "overlap_threshold": o["nms_iou_threshold"],
-            **{f"scale_{axis}": o[f"{axis}_scale"] for axis in "yxhw"},
+            **{f"scale{i}": o[f"{axis}_scale"] for i, axis in enumerate("yxhw")},
         },
         kind="f",
     )

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""IF and WHILE: their subgraphs' operators stand among the others, with jumps around them."""
+"""IF and WHILE: the operators of their subgraphs are inlined, with jumps around them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..graph import Graph, Operator, Tensor
-from ..passes import simplify
 from ..records import ITEMSIZE
-from .core import Const, Label, Lowered, Step, Unsupported, View, typecode
+from ..simplify import simplify
+from .steps import Const, Label, Lowered, Step, View
+from .tensors import Unsupported, typecode
 
 Place = View | Const
 Run = Callable[[Lowered, Graph], None]
@@ -49,7 +49,7 @@ def loop(low: Lowered, op: Operator, run: Run) -> None:
     if len(condition.outputs) != 1:
         raise Unsupported("its condition has not one output: damaged model")
     _check_condition(condition.outputs[0])
-    # What the body hands on as it is stays where it is, and constant where it is.
+    # A variable that the body does not change stays where it is, also as a constant.
     variables = [
         replace(t, index=low.new_index(), data=t.data if body.outputs[k] is body.inputs[k] else None)
         for k, t in enumerate(given)
@@ -109,9 +109,9 @@ def _check_alike(given: Sequence[Tensor], taken: Sequence[Tensor]) -> None:
 
 
 def _inline(low: Lowered, graph: Graph, given: Sequence[Tensor], run: Run) -> list[Place]:
-    """The operators of `graph` on the tensors `given`, as steps; where its outputs are then.
+    """The operators of `graph` on the tensors `given`, as steps; returns where its outputs are.
 
-    With tensors of their own each time, because a subgraph may be called from several places.
+    Each call gets tensors of its own, because a subgraph may be called from several places.
     """
     low.calls += 1
     if low.depth >= _MAX_DEPTH or low.calls > _MAX_CALLS:

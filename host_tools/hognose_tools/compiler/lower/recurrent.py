@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
-"""Layers with a state that lasts from run to run: SVDF, LSTM."""
+"""Layers that keep state from run to run: SVDF, LSTM."""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ import numpy as np
 from .. import fixedpoint as fx
 from ..graph import Operator, Tensor
 from ..records import TYPECODE
-from . import window
-from .core import ASK_TYPE, FLT_MAX, Const, Lowered, Unsupported, activation, arithmetic, clamp, constant
+from .steps import Const, Lowered
+from .tensors import ASK_TYPE, FLT_MAX, Unsupported, activation, arithmetic, clamp, constant
+from .weights import symmetric
 
 _GATE, _ACTIVATED = 2.0**-12, 2.0**-15  # scales of a gate before and after its activation
 _TANH = 4  # tflite.ActivationFunctionType
@@ -63,7 +63,8 @@ def svdf(low: Lowered, op: Operator) -> None:
     if kind == "f":
         fields |= {"min": -math.inf, "max": math.inf}
         bounds = clamp(op, kind, activation(op))
-        fields |= {name: x for name, x in bounds.items() if abs(x) < FLT_MAX}  # what is infinite stays so
+        fields |= {name: x for name, x in bounds.items() if abs(x) < FLT_MAX}  # infinite bounds stay
+        fields |= dict.fromkeys(("feature_multiplier", "feature_shift", "multiplier", "shift", "state_zp"), 0)
         fields["params"] = Const(bias.astype("<f4").tobytes())
     else:
         feature_bias = -x.zero_point * weights.astype(np.int64).sum(axis=1)
@@ -74,7 +75,7 @@ def svdf(low: Lowered, op: Operator) -> None:
         (fields["feature_multiplier"], fields["feature_shift"]), (fields["multiplier"], fields["shift"]) = (
             pairs
         )
-        # TFLM heeds no activation here.
+        # TFLM ignores the activation here.
         fields |= {**clamp(op, kind), "state_zp": state.zero_point}
     low.emit("SVDF", op, fields, kind=kind, macs=batch * filters * (inputs + memory))
 
@@ -99,7 +100,7 @@ def lstm(low: Lowered, op: Operator) -> None:
     input_weights = [_weights(op, i, (units, inputs), kind) for i in _INPUT_WEIGHTS]
     hidden_weights = [_weights(op, i, (units, units), kind) for i in _HIDDEN_WEIGHTS]
     biases = [_bias(op, i, units, kind) for i in _BIASES]
-    # Unit by unit, of each its four gates.
+    # Unit by unit, the four gates of each.
     weights = np.stack(input_weights, axis=1).tobytes() + np.stack(hidden_weights, axis=1).tobytes()
     fields: dict[str, Any] = {
         "in": low.place(x),
@@ -117,6 +118,7 @@ def lstm(low: Lowered, op: Operator) -> None:
     if kind == "f":
         clip = clip if clip > 0 else math.inf
         fields |= {"params": Const(bias.astype("<f4").tobytes()), "min": -clip, "max": clip}
+        fields |= {"table": None, "cell_shift": 0}
     else:
         folded = [-hidden.zero_point * w.astype(np.int64).sum(axis=1) for w in hidden_weights]
         if kind == "b":
@@ -133,6 +135,7 @@ def lstm(low: Lowered, op: Operator) -> None:
             "params": Const(params),
             "table": Const(np.array(fx.sigmoid_table(), "<u2").tobytes()),
             "cell_shift": _cell_shift(cell),
+            "in_zp": 0,
             "out_zp": hidden.zero_point,
             "min": -bound if clip > 0 else -32768,
             "max": bound if clip > 0 else 32767,
@@ -142,7 +145,7 @@ def lstm(low: Lowered, op: Operator) -> None:
 
 
 def _lstm_scales(op: Operator, x: Tensor, hidden: Tensor, cell: Tensor) -> list[float]:
-    """Of the gates' two sums each, then of forget times cell, input times cell gate, output times tanh."""
+    """For each gate's two sums, then for forget · cell, input · cell gate and output · tanh."""
 
     def scale(i: int) -> float:
         t = op.inputs[i]
@@ -156,7 +159,7 @@ def _lstm_scales(op: Operator, x: Tensor, hidden: Tensor, cell: Tensor) -> list[
 
 
 def _cell_shift(cell: Tensor) -> int:
-    """How far the cell state must be shifted left for an integer part of three bits."""
+    """The left shift of the cell state to an integer part of three bits."""
     shift = 12 + round(math.log2(float(cell.scale)))
     if not -30 <= shift <= 14:
         raise Unsupported(f"the cell state's scale {cell.scale:g} is out of range: quantize the model again")
@@ -177,7 +180,7 @@ def _weights(op: Operator, i: int, shape: tuple[int, int], kind: str) -> np.ndar
         raise Unsupported(f"weights of {t.dtype} are not supported here: {ASK_TYPE}")
     if data.shape != shape or (kind != "f" and len(t.scales) != 1):
         raise Unsupported("the shapes of its tensors do not fit together: damaged model")
-    return window.symmetric(t, data, kind)
+    return symmetric(t, data, kind)
 
 
 def _bias(op: Operator, i: int, units: int, kind: str) -> np.ndarray:

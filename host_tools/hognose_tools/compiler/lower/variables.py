@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Resource variables: VAR_HANDLE names one, READ_VARIABLE and ASSIGN_VARIABLE copy.
 
 They are state (Lowered.new_state), as in TFLM's micro_resource_variable.cc. CALL_ONCE is in `lower`.
@@ -10,7 +9,8 @@ from dataclasses import replace
 from ..graph import Operator, Tensor
 from ..planner import Buffer
 from ..records import ITEMSIZE
-from .core import Const, Lowered, Step, Unsupported, View, typecode
+from .steps import Const, Lowered, Step, View
+from .tensors import Unsupported, typecode
 
 READ, ASSIGN = "READ_VARIABLE", "ASSIGN_VARIABLE"
 
@@ -36,7 +36,7 @@ def _key(handle: Operator) -> tuple[bytes, bytes]:
 
 def _copy(low: Lowered, op: Operator, source: View | Const, target: View | Const, t: Tensor) -> None:
     size = t.size * ITEMSIZE[typecode(t)]
-    if isinstance(source, Const) and len(set(source.data)) == 1:  # zeros: the file need not keep them
+    if isinstance(source, Const) and len(set(source.data)) == 1:  # no need to keep equal bytes in the file
         fields = {"out": target, "count": size, "size": 1, "value": source.data[0]}
         low.emit("FILL", op, fields, kind=typecode(t), tensor=t)
     else:
@@ -44,7 +44,7 @@ def _copy(low: Lowered, op: Operator, source: View | Const, target: View | Const
 
 
 def _variable(low: Lowered, op: Operator, t: Tensor) -> View:
-    """Where the variable lies of which `t` is a value."""
+    """The place of the variable; `t` has its type and size."""
     handle = op.inputs[0]
     key = low.handles.get(handle.index) if handle else None
     if key is None:
@@ -56,14 +56,14 @@ def _variable(low: Lowered, op: Operator, t: Tensor) -> View:
             "or make it a constant"
         )
     if key not in low.variables:
-        # TFLM begins with this byte everywhere, whatever the type.
+        # TFLM initializes every byte with this value, whatever the type.
         value = first.zero_point % 256 if len(first.zero_points) else 0
         low.variables[key] = low.new_state(first, value)
     return low.variables[key]
 
 
 def _first_value(low: Lowered, key: tuple[bytes, bytes]) -> Tensor | None:
-    """What TFLM finds first of all that is assigned to a variable: it says type and first value."""
+    """The first assignment that TFLM finds: it determines the variable's type and initial value."""
     for graph in low.graph.subgraphs:
         handles = {op.outputs[0].index: _key(op) for op in graph.operators if op.kind == "VAR_HANDLE"}
         for op in graph.operators:
@@ -73,10 +73,10 @@ def _first_value(low: Lowered, key: tuple[bytes, bytes]) -> Tensor | None:
 
 
 def shorten(low: Lowered) -> None:
-    """Lets operators read from variables and write to them, where that spares the copies.
+    """Removes copies: operators read and write variables directly where they can.
 
-    A copy stays where the variable would change too early, or is an input or output of the model; and
-    all do where there are jumps, because then nobody knows what runs before what.
+    A copy stays where the variable would change too early, or where it is an input or output of the model.
+    All stay where there are jumps, because the order of steps is then unknown.
     """
     if any(step.name == "JUMP" for step in low.steps):
         return
@@ -103,14 +103,14 @@ def _writes(step: Step, buffer: Buffer) -> bool:
 
 
 def _can_read(steps: list[Step], at: int, state: Buffer, copy: Buffer) -> bool:
-    """Nothing else writes the copy, and it is of no use any more when the variable changes."""
+    """Nothing else writes the copy, and nothing reads it after the variable changes."""
     changed = next((i for i in range(at + 1, len(steps)) if _writes(steps[i], state)), len(steps))
     others = [i for i, s in enumerate(steps) if i != at and _uses(s, copy)]
     return all(at < i < changed for i in others) and not any(_writes(steps[i], copy) for i in others)
 
 
 def _can_assign(steps: list[Step], at: int, state: Buffer, value: Buffer) -> bool:
-    """Nothing needs the variable from when its new value is made on, and this value is the last one."""
+    """Nothing reads the variable once its new value is computed, and no later value follows."""
     made = next(i for i, s in enumerate(steps) if _uses(s, value))
     later = range(at + 1, len(steps))
     return (
