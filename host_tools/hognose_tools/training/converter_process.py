@@ -82,8 +82,8 @@ class _Process:
                 return self._child.wait()
             for line in self._child.stdout:
                 word, _, number = line.strip().partition(" ")
-                if word == "examples" and number.isdigit():
-                    progress.total = int(number)
+                if word == "examples" and number.isdigit():  # once more, where it tries again
+                    progress.reset(int(number))
                 progress.update(word == "example")
                 if word == "done":
                     progress.update(progress.total - progress.n)

@@ -84,10 +84,11 @@ def ports_of(model: keras.Model, given: Any = None) -> Ports:
     else:
         return _of_a_class(model, given)
     found = keras.tree.flatten_with_path(structure)
-    names = unique_names([path for path, _ in found], [t.name for _, t in found])
+    own = [t._keras_history.operation.name for _, t in found]  # an input layer's, as for outputs
+    names = unique_names([path for path, _ in found], own)
     inputs = [
-        Input([name, t.name], _shape(name, t.shape), _dtype(name, t.dtype))
-        for name, (_, t) in zip(names, found, strict=True)
+        Input([name, layer, t.name], _shape(name, t.shape), _dtype(name, t.dtype))
+        for name, layer, (_, t) in zip(names, own, found, strict=True)
     ]
     return Ports(inputs, _caller(model, structure), layers)
 

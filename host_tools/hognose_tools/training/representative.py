@@ -74,10 +74,11 @@ def _select(given: dict[str, np.ndarray], inputs: Sequence[Input]) -> list[np.nd
         named = [next((n for n in (*named, "x_train", "x") if n in given), "")]
         if not named[0] and len(given) == 1:
             named = list(given)
-    for keys in (named, numbers):
-        if all(key in given for key in keys):
-            return [given[key] for key in keys]
-    if all(key.isdigit() for key in given):
+    if all(key in given for key in named):
+        return [given[key] for key in named]
+    if sorted(key for key in given if key.isdigit()) == sorted(numbers):
+        return [given[key] for key in numbers]
+    if given and all(key.isdigit() for key in given):
         raise UserError(
             f"representative data for {len(given)} inputs; the model has {len(inputs)}: "
             f"{listed([port.name for port in inputs])}"

@@ -76,8 +76,8 @@ def _maps(names: Sequence[str], tensors: np.ndarray) -> list[Any]:
 
 
 def _dequantize_small(model: Any, graph: Any) -> None:
-    """CAST of an input of uint8, int8 or int16 to float32 becomes DEQUANTIZE with the scale 1, and with the
-    QUANTIZE to int8 that follows it one QUANTIZE: an image takes a byte a pixel then, not four more."""
+    """CAST of an input of uint8, int8 or int16 to float32 becomes DEQUANTIZE with the scale 1, or nothing
+    where only QUANTIZE to int8 follows it: an image takes a byte a pixel then, not four more."""
     from tensorflow.lite.python.schema_py_generated import QuantizationParametersT
 
     readers: dict[int, list[Any]] = {}
@@ -92,14 +92,11 @@ def _dequantize_small(model: Any, graph: Any) -> None:
         source.quantization = QuantizationParametersT()
         source.quantization.scale, source.quantization.zeroPoint = [1.0], [0]
         after = readers.get(y, [])
-        last = after[0] if len(after) == 1 and y not in graph.outputs else None
-        if (
-            last is not None
-            and _kind(model, last) == _OP.QUANTIZE
-            and graph.tensors[last.outputs[0]].type == _TYPE.INT8
-            and source.type != _TYPE.INT16
-        ):
-            last.inputs = np.array([x], np.int32)
+        quantized = all(_kind(model, op) == _OP.QUANTIZE for op in after) and y not in graph.outputs
+        types = {graph.tensors[op.outputs[0]].type for op in after}
+        if quantized and types == {_TYPE.INT8} and source.type != _TYPE.INT16:
+            for op in after:
+                op.inputs = np.array([x], np.int32)
             graph.operators.remove(cast)
         else:
             cast.opcodeIndex = _code(model, _OP.DEQUANTIZE, 3 if source.type == _TYPE.INT16 else 2)

@@ -14,7 +14,7 @@ from ..records import Loop
 from .move import copy, shifted
 from .steps import Lowered, View
 from .tensors import (
-    ASK_TYPE,
+    ASK_OTHER,
     LIMITS,
     Unsupported,
     activation,
@@ -164,7 +164,7 @@ def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
     """The type of all `tensors`, which must be one of `kinds`."""
     kind = typecode(*tensors)
     if kind not in kinds:
-        raise Unsupported(f"{op.kind} of {tensors[0].dtype} is not supported: {ASK_TYPE}")
+        raise Unsupported(f"{op.kind} of {tensors[0].dtype} is not supported: {ASK_OTHER}")
     return kind
 
 
