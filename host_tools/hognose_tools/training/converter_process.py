@@ -83,7 +83,7 @@ class _Process:
             for line in self._child.stdout:
                 word, _, number = line.strip().partition(" ")
                 if word == "examples" and number.isdigit():  # once more, where it tries again
-                    progress.reset(int(number))
+                    progress.total, progress.n = int(number), 0
                 progress.update(word == "example")
                 if word == "done":
                     progress.update(progress.total - progress.n)
