@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 #   make demo     from recorded motion to predictions in MicroPython
 #   make test     lint and all tests that this machine can run
@@ -34,7 +33,7 @@ UNIX_TFLM := $(BUILD)/unix-tflm/micropython
 
 .PHONY: help demo test typings unix unix-tflm natmod natmod-size qemu rp2040 firmware bench operators cost fuzz lint clean
 help:
-	@sed -n '4,/^$$/s/^#[ ]\{0,1\}//p' Makefile
+	@sed -n '3,/^$$/s/^#[ ]\{0,1\}//p' Makefile
 
 demo: $(VENV)/.train $(BUILD)/.extension $(UNIX)
 	@$(PYTHON) examples/gesture/demo.py

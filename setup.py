@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The engine as a CPython extension; everything else is in pyproject.toml."""
 
 import shutil

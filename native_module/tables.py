@@ -366,7 +366,7 @@ def error_file(f: Format) -> Iterator[str]:
 def page(f: Format, text: str) -> str:
     def fill(match: re.Match) -> str:
         if match[2] not in PAGE_TABLES or match[3] not in (None, *f.structs, *f.enums):
-            raise FormatError(f"FORMAT.md: nothing is known that goes between {match[1].strip()} and its end")
+            raise FormatError(f"FORMAT.md: there is no table for {match[1].strip()}")
         return "\n".join([match[1], *PAGE_TABLES[match[2]](f, match[3]), "", match[5]])
 
     return re.sub(r"(^<!-- (\w+)(?: (\w+))? -->\n)(.*?)(^<!-- /\2 -->)", fill, text, flags=re.M | re.S)

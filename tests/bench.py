@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import device_models
 import instructions
 import matrix
 
@@ -25,9 +26,10 @@ import qemu
 from hognose_tools import files
 from hognose_tools.analysis.bench import bench
 from hognose_tools.analysis.oracle import Oracle
+from hognose_tools.board import link
 from hognose_tools.commands.bench import table
 from hognose_tools.compiler import Compiled, compile_tflite
-from hognose_tools.compiler.disassemble import Layer, disassemble
+from hognose_tools.compiler.disassemble import Layer, disassemble, needs
 from hognose_tools.compiler.records import Record
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError
@@ -37,7 +39,6 @@ PAGE = ROOT / "native_module" / "BENCHMARKS.md"
 PICTURE = ROOT / "native_module" / "benchmarks.svg"
 MOBILENET = ROOT / ".build" / "bench" / "mobilenet_v1_0.25_96.tflite"
 MODELS = Path(os.environ.get("HOGNOSE_MODELS", ROOT.parent / "shared" / "models"))
-NATMOD = ROOT / ".build" / "natmod"
 UNIX_TFLM = ROOT / ".build" / "unix-tflm" / "micropython"
 
 
@@ -58,11 +59,19 @@ def sizes() -> list[str]:
 
 
 def modules() -> list[str]:
-    """Size of the native module for each architecture that is built, small and full."""
-    rows = ["| architecture | small, bytes | full, bytes |", "|---|--:|--:|"]
-    for path in sorted(NATMOD.glob("*_6.3/_hognose.mpy")):
-        full = NATMOD / "full" / path.parent.name / path.name
-        rows.append(f"| {path.parent.name} | {path.stat().st_size:,} | {full.stat().st_size:,} |")
+    """Bytes of the native module that is linked for a model, and of the presets, for each architecture."""
+    there = [name for name in link.MODULES if link.available(name)]
+    wanted = {path.stem: needs(disassemble(c.hog)) for path, c in _packed()}
+    made = {
+        "int8 convolution over time, as examples/gesture": device_models.classifier(),
+        "float32 dense, TANH": device_models.float_network(),
+        "int8 SVDF, LSTM": device_models.stream(),
+        "int8 sum, LOGISTIC": device_models.branches(),
+    }
+    wanted |= {name: needs(disassemble(compile_tflite(tflite).hog)) for name, tflite in made.items()}
+    rows = [f"| module for | {' | '.join(there)} |", "|---|" + "--:|" * len(there)]
+    for name, what in {**wanted, "preset small": "small", "preset full": "full"}.items():
+        rows.append(f"| {name} | " + " | ".join(f"{len(link.link(a, what).mpy):,}" for a in there) + " |")
     return rows
 
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What all rungs of the test ladder share: example counts, the model folder, the table of cases."""
 
 import os

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Fits the cost model (analysis/cost.json) to cycles of random layers on the emulated Pico (`make cost`).
 
 Half of the networks are fitted, the other half tells the error that the file states. They are counts: every

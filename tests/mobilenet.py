@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A MobileNet 0.25 for 96x96 grey images, int8, for the benchmarks: random weights, and as in trained ones a
 third of the channels dead (the gamma of their batch normalization is 0)."""
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """A bar chart as SVG, for the benchmark page."""
 
 from __future__ import annotations

@@ -289,6 +289,9 @@ class Stream:
             from .failure import in_words
 
             error = in_words(e.args[0])
+            if error[:9] == "operator ":  # of the part: say which one of the model
+                number, words = error[9:].split(": ", 1)
+                raise ValueError("operator %d: %s" % (part.first + int(number), words))
             raise ValueError("%s, operators %d to %d: %s" % (self._path, part.first, part.last - 1, error))
         self._loaded = part
 

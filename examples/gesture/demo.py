@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The whole job before your eyes: train, quantize, pack, compare, and run main.py in MicroPython."""
 
 import os

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Tells from the motion of a wrist what its owner is doing, once a second."""
 
 from array import array

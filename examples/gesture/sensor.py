@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """An MPU6050 (accelerometer and gyroscope) on I2C, in the units of the recorded data."""
 
 from array import array

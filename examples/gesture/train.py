@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """From recorded motion to gesture.hog, the file for the board. `demo.py` then shows what it is worth."""
 
 from pathlib import Path

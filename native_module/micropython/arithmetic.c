@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // The compiler's runtime library, for processors without floats in hardware: arithmetic that it calls by itself.
 //

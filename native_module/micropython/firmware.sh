@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # firmware.sh BOARD FOLDER [stock]: MicroPython's firmware for a board of its ports rp2 and esp32, with the engine
 # (`_hognose`) and the library `hognose` in it; `stock`: with nothing of ours.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # Freezes the library `hognose` into a firmware, beside what its port freezes anyway:
 #   make -C ports/rp2 BOARD=RPI_PICO FROZEN_MANIFEST=…/native_module/micropython/manifest.py

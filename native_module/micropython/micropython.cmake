@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # `_hognose` as a user C module, for ports that build with CMake (rp2, esp32):
 #   make -C ports/rp2 BOARD=RPI_PICO USER_C_MODULES=…/native_module/micropython/micropython.cmake

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # `_hognose` as a user C module, for ports that build with make:
 #   make -C ports/unix USER_C_MODULES=…/native_module

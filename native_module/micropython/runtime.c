@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // The functions of a C library that the compiler calls by itself (copies of structs, loops that clear memory).
 // A native module links no C library; MicroPython lends it two of these.

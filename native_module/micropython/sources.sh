@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # sources.sh [rp2]: fetch MicroPython's source from Debian and print its folder.
 # With rp2, lib/ also gets the Pico SDK, TinyUSB and mbed TLS. A user's own checkout: MICROPYTHON_DIR=… .

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Tells Debian's xtensa-lx106 assembler (through XTENSA_GNU_CONFIG) about the core of the ESP32: little-endian,
 // register windows. Built on the host as a shared object with bfd/xtensa-modules.c of binutils' source, which

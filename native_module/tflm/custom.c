@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Custom operators have their options in a FlexBuffer, which TFLM reads without looking where it ends: a map
 // or vector of numbers. Here it is checked, and with it the shapes of those operators that are known.

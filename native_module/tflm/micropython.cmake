@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # `tflm` as a user C module, for ports that build with CMake (rp2, esp32); README.md has the recipes.
 # rp2: TFLM_DIR is a folder with TFLM's headers and its static library. esp32: TFLM is a component.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // TFLM's operators: BUILTIN(BuiltinOperator's number, method of MicroMutableOpResolver that adds it),
 // CUSTOM(name in the model, method). A TFLM that lacks a method is linked without that operator.

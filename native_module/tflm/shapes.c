@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // TFLM's kernels take it on trust that the shapes of their operands fit together. Here they are compared
 // for the operators that sensor models are made of; what is not listed passes.

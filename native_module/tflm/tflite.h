@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Reads and checks a `.tflite` flatbuffer, in C and without TFLM's headers: what the binding tells about
 // a model, and what TFLM takes on trust (indices, sizes, the order of operators).

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The engine on a simulated Cortex-M0+: builds it, runs a `.hog` on it, counts cycles.
 
 `python tests/armv6m/armv6m.py [MODEL.tflite …]` prints the cycles of each operator and of the whole.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // The engine without an operating system, in the simulator beside this file: loads the model at MODEL, runs it on each
 // of the inputs at INPUTS and writes the outputs, then the cycles of every operator and of the whole.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Armv6-M with the cycles of a Cortex-M0+ (as if flash had no wait states): runs a bare-metal program.
 //

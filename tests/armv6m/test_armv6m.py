@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[1] / "host"))  # the random models
 
 import armv6m
-import operators_more  # noqa: F401  (adds to OPERATORS)
 from hognose_tools.compiler import compile_tflite, tiling
 from operators import OPERATORS, Case, Draw
 

@@ -222,8 +222,8 @@ def _outcome(function, tflite: bytes) -> str:
         function(tflite)
         return ""
     except UserError as e:
-        if "\n" in str(e) or not str(e):
-            raise ValueError(f"an error of several lines: {e!r}") from e
+        if "\n" in str(e) or not 0 < len(str(e)) < 600:
+            raise ValueError(f"an error of several lines, or of {len(str(e))} characters: {e!r}") from e
         return str(e)
 
 

@@ -13,9 +13,10 @@ import pytest
 from hognose_tools import files
 from hognose_tools.analysis import verify
 from hognose_tools.analysis.oracle import Oracle
+from hognose_tools.board import link
 from hognose_tools.commands.pack import parse_meta
 from hognose_tools.compiler import carry_tflite, compile_tflite
-from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.data import samples
 from tflite_builder import Builder
 
@@ -276,3 +277,37 @@ def test_names_that_are_no_text(packed):
 def test_every_verb_has_help(verb):
     result = hognose(verb, "--help")
     assert result.returncode == 0 and f"hognose {verb}" in result.stdout.replace("__main__.py", "hognose")
+
+
+# module
+
+
+def test_module(packed, tmp_path):
+    if not link.available("armv6m"):
+        pytest.skip("no armv6m archive: make natmod")
+    result = hognose(
+        "module",
+        "armv6m",
+        "--for",
+        f"{packed / 'm.hog'},{packed / 'm.hog'}",
+        "-o",
+        tmp_path / "new" / "folder",
+    )
+    written = tmp_path / "new" / "folder" / "_hognose.mpy"
+    assert result.returncode == 0, result
+    module = link.link("armv6m", needs(disassemble((packed / "m.hog").read_bytes())))
+    assert written.read_bytes() == module.mpy
+    assert result.stdout == f"{written}: {len(module.mpy):,} bytes, {module.ram:,} in the RAM of a board\n"
+    assert hognose("module", "armv6m", "--preset", "small", "-o", tmp_path).returncode == 0
+    assert (tmp_path / "_hognose.mpy").read_bytes() == link.link("armv6m", "small").mpy
+
+
+def test_module_errors(packed, tflite, tmp_path):
+    fails("module", "armv6m", words="--for --preset is required")
+    fails("module", "armv6m", "--preset", "medium", words="medium")
+    fails("module", "z80", "--preset", "full", words="choose from x64, armv6m")
+    fails("module", "armv6m", "--for", tmp_path / "none.hog", words="cannot read")
+    fails("module", "armv6m", "--for", tmp_path / "m.tflite", words="hognose pack")
+    fails("module", "armv6m", "--preset", "full", "-o", packed / "m.hog", words="cannot make the folder")
+    hognose("pack", tmp_path / "m.tflite", "-o", tmp_path / "t.hog", "--engine", "tflm")
+    fails("module", "armv6m", "--for", tmp_path / "t.hog", words="for TensorFlow Lite Micro")

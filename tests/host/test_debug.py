@@ -9,9 +9,6 @@ import hypothesis
 import numpy as np
 import pytest
 
-import operators_flow  # noqa: F401  (adds to OPERATORS)
-import operators_more  # noqa: F401
-import operators_recurrent  # noqa: F401
 from hognose_tools.analysis import debug
 from hognose_tools.compiler import compile_graph, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble

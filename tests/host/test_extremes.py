@@ -10,7 +10,6 @@ import hypothesis
 import numpy as np
 import pytest
 
-import operators_more  # noqa: F401  (adds to OPERATORS)
 from engines import ENGINES, check, run
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engines import ENGINES, check
 from hognose_tools.compiler import compile_tflite
-from operators import ACTIVATIONS, Case, Draw, _weights
+from operators import ACTIVATIONS, Case, Draw
+from operators.draw import draw_weights
 from tflite_builder import Tensor
 
 
@@ -324,7 +325,7 @@ def test_tables_that_must_stay_two(miss: str) -> None:
 
 
 def dense(d: Draw, x: Tensor, units: int) -> Tensor:
-    w, bias, near = _weights(d, x, (units, x.shape[-1]), x.shape[-1], axis=0)
+    w, bias, near = draw_weights(d, x, (units, x.shape[-1]), x.shape[-1], axis=0)
     y = d.b.tensor((1, units), "int8", **d.quantization(near))
     d.b.op("FULLY_CONNECTED", [x, w, bias], y, version=5, activation=d.of(ACTIVATIONS))
     return y

@@ -26,8 +26,7 @@ from engines import ENGINES, open_model
 from hognose import hogfile
 from hognose.reference import floats
 from hognose_tools.compiler import compile_tflite
-from operators import FOUNDATION, cases
-from operators_recurrent import RECURRENT
+from operators import FOUNDATION, RECURRENT, cases
 from tflite_builder import Builder
 
 ROOT = Path(__file__).parents[2]

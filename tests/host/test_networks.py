@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engines import ENGINES, assert_same, check, open_model, run_on
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
-from operators import ACTIVATIONS, Case, Draw, _out_size, _same_quantization, _unit, _weights
+from operators import ACTIVATIONS, Case, Draw
+from operators.draw import draw_weights, out_size, same_quantization, unit_quantization
 from tflite_builder import Tensor
 
 # Without functions that differ in the last bit, float32 too is exact: sums keep TFLM's order.
@@ -51,10 +52,10 @@ class Network:
         stride, same = self.d.int(1, 2), self.d.flag()
         shape = (1, kh, kw, channels) if depthwise else (channels, kh, kw, x.shape[3])
         taps = kh * kw * (1 if depthwise else x.shape[3])
-        w, bias, near = _weights(self.d, x, shape, taps, axis=3 if depthwise else 0)
+        w, bias, near = draw_weights(self.d, x, shape, taps, axis=3 if depthwise else 0)
         if bias is None and depthwise:
             bias = self.d.b.const(np.zeros(channels, self.d.bias))
-        size = [_out_size(n, k, stride, 1, same) for n, k in zip(x.shape[1:3], (kh, kw), strict=True)]
+        size = [out_size(n, k, stride, 1, same) for n, k in zip(x.shape[1:3], (kh, kw), strict=True)]
         y = self._new((1, *size, channels), near)
         options = {"depth_multiplier": channels // x.shape[3]} if depthwise else {}
         self.d.b.op(
@@ -76,20 +77,20 @@ class Network:
         return self._conv(x, depthwise=True)
 
     def _pool(self, x: Tensor) -> Tensor:
-        size = [_out_size(n, 2, 2, 1, True) for n in x.shape[1:3]]
-        y = self.d.output((1, *size, x.shape[3]), **_same_quantization(x))
+        size = [out_size(n, 2, 2, 1, True) for n in x.shape[1:3]]
+        y = self.d.output((1, *size, x.shape[3]), **same_quantization(x))
         name = self.d.of(("MAX_POOL_2D", "AVERAGE_POOL_2D"))
         sizes = {"stride_h": 2, "stride_w": 2, "filter_height": 2, "filter_width": 2}
         self.d.b.op(name, [x], y, version=2, padding="SAME", activation="NONE", **sizes)
         return y
 
     def _relu(self, x: Tensor) -> Tensor:
-        y = self.d.output(x.shape, **_same_quantization(x))
+        y = self.d.output(x.shape, **same_quantization(x))
         self.d.b.op(self.d.of(("RELU", "RELU6")), [x], y, version=2)
         return y
 
     def _sigmoid(self, x: Tensor) -> Tensor:
-        fixed = _unit(self.d, 1)
+        fixed = unit_quantization(self.d, 1)
         y = self.d.output(x.shape, **fixed)
         options = {"SOFTMAX": {"beta": 1.0}}
         name = self.d.of(("LOGISTIC", "SOFTMAX"))
@@ -99,13 +100,13 @@ class Network:
     def _pad(self, x: Tensor) -> Tensor:
         pads = np.array([(0, 0), (1, 0), (0, 1), (0, 0)], np.int32)
         shape = [n + int(p.sum()) for n, p in zip(x.shape, pads, strict=True)]
-        y = self.d.output(shape, **_same_quantization(x))
+        y = self.d.output(shape, **same_quantization(x))
         self.d.b.op("PAD", [x, self.d.b.const(pads)], y, version=2)
         return y
 
     def _reshape(self, x: Tensor) -> Tensor:
         shape = self.d.of([(1, *s) for s in {x.shape[1:], x.shape[:0:-1], (1, 1, x.size)}])
-        y = self.d.output(shape, **_same_quantization(x))
+        y = self.d.output(shape, **same_quantization(x))
         self.d.b.op("RESHAPE", [x, self.d.b.const(np.array(shape, np.int32))], y, new_shape=shape)
         return y
 
@@ -126,7 +127,7 @@ class Network:
         parts = [t for t in self.tensors if t.shape[1:3] == x.shape[1:3]]
         chosen = [self._requantized(self.d.of(parts), x) for _ in range(self.d.int(1, 3))]
         shape = (*x.shape[:3], x.shape[3] + sum(t.shape[3] for t in chosen))
-        y = self.d.output(shape, **_same_quantization(x))
+        y = self.d.output(shape, **same_quantization(x))
         self.d.b.op("CONCATENATION", [x, *chosen], y, axis=3, activation="NONE")
         return y
 
@@ -134,7 +135,7 @@ class Network:
         """TFLM joins only tensors of one scale and zero point."""
         if (t.scale, t.zero_point) == (like.scale, like.zero_point):
             return t
-        y = self.d.output(t.shape, **_same_quantization(like))
+        y = self.d.output(t.shape, **same_quantization(like))
         self.d.b.op("QUANTIZE", [t], y)
         return y
 

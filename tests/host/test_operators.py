@@ -8,9 +8,6 @@ HOGNOSE_EXAMPLES=1000 pytest tests/host/test_operators.py    # more cases, other
 import hypothesis
 import pytest
 
-import operators_flow  # noqa: F401  (adds to OPERATORS)
-import operators_more  # noqa: F401  (adds to OPERATORS)
-import operators_recurrent  # noqa: F401
 from engines import ENGINES, check
 from hognose_tools.analysis.oracle import Oracle
 from operators import OPERATORS, cases

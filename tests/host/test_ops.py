@@ -10,9 +10,6 @@ import pytest
 from hypothesis import strategies as st
 
 import cases_page
-import operators_flow  # noqa: F401  (adds to OPERATORS)
-import operators_more  # noqa: F401  (adds to OPERATORS)
-import operators_recurrent  # noqa: F401
 from hognose_tools import cli
 from hognose_tools.analysis.oracle import Oracle, OracleError
 from hognose_tools.compiler import compile_tflite

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 import fuzz
 import hognose
-import operators_more  # noqa: F401  (adds to OPERATORS)
-import operators_recurrent  # noqa: F401
 from engines import ENGINES, open_model, run_on
 from hognose import hogfile, stream
 from hognose_tools.analysis.oracle import Oracle

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import tflite
 
-import operators_flow  # noqa: F401  (adds to OPERATORS)
-import operators_more  # noqa: F401  (adds to OPERATORS)
-import operators_recurrent  # noqa: F401
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler.strip import strip
 from hognose_tools.errors import UserError

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Compares native_module/micropython/arithmetic.c with this machine's own arithmetic, on random bits.
 // Built on the host with -D__XTENSA__; prints the number of cases, or the first difference.

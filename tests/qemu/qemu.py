@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Runs scripts in MicroPython on a board that QEMU emulates.
 
     with Board("M0", {"data.bin": b"..."}) as board:

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """An emulated board with the library and the native module of its architecture."""
 
 from collections.abc import Mapping

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Our stand-in for the compiler's runtime library, against this machine's arithmetic."""
 
 import subprocess

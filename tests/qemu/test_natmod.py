@@ -12,6 +12,7 @@ from session import ROOT
 
 from hognose_tools.board.architectures import BY_NAME
 from hognose_tools.board.link import FILE, MODULES, available, link
+from hognose_tools.compiler.disassemble import IO
 
 NATMOD = ROOT / ".build" / "natmod"
 
@@ -90,3 +91,28 @@ def test_module_for_mip(arch, preset):
     assert content[2] >> 2 == BY_NAME[arch].number
     assert content == link(arch, preset).mpy
     assert (folder / "package.json").exists()
+
+
+# What typical models need.
+GESTURE = {(name, "b") for name in ("CONV_TILED", "DENSE", "MEAN", "SOFTMAX", IO)}
+KEY_WORDS = {(n, "b") for n in ("CONV_TILED", "DEPTHWISE_TILED", "DENSE", "AVERAGE_POOL", "SOFTMAX", IO)}
+WAKE_WORD = {(n, "b") for n in ("DEPTHWISE", "DENSE", "MOVE", "FILL", "LUT", "RESCALE", IO)} | {(IO, "B")}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most"),
+    [
+        (GESTURE, 16_700),
+        (KEY_WORDS, 17_900),
+        (WAKE_WORD, 15_100),
+        ({("CONV", "f"), (IO, "f")}, 11_600),
+        ("small", 22_200),
+        ("full", 43_500),
+    ],
+    ids=["gesture", "key words", "wake word", "float32 dense", "small", "full"],
+)
+def test_the_pico_has_room(wanted, most):
+    """A native module lies in RAM, of which a Pico has 264 KB."""
+    if not available("armv6m"):
+        pytest.skip("no armv6m archive: make natmod")
+    assert len(link("armv6m", wanted).mpy) <= most

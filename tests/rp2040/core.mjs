@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // A faster main loop for rp2040js: code that runs often is translated to JavaScript, a block of instructions
 // at a time; rp2040js itself steps through the rest. Both count the same cycles: a block runs only where no

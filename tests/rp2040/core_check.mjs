@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // node core_check.mjs [ROUNDS]: runs every opcode that core.mjs translates from random states, in a block of its
 // own, and compares registers, flags, memory and cycles with rp2040js. Prints how many were the same.

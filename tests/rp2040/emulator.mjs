@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // An emulated Raspberry Pi Pico whose USB serial port is a TCP port:
 //   node emulator.mjs --firmware firmware.bin --rom rom.bin [--flash flash.img] [--port N] [--interpret]

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # What the Pico's own manifest freezes, less onewire, ds18x20, dht and neopixel: they are in micropython-lib,
 # which Debian's source lacks.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What `hognose inspect --board pico` predicts, against the emulator's count."""
 
 from pathlib import Path

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose debug` on an emulated Pico: the tensors of each layer come back over the serial line."""
 
 import numpy as np

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose deploy` onto an emulated Pico with stock firmware, by the real mpremote and by ampy."""
 
 import json

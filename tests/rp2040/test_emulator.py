@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The emulated Pico itself: serial line, flash that persists, cycle counts, power cuts."""
 
 import hashlib

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """device_lib/README.md's way onto a board, word by word, on an emulated Pico with stock firmware."""
 
 import functools

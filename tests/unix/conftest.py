@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Each interpreter and engine of this rung, and the folder of models that all of them run."""
 
 from pathlib import Path

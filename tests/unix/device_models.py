@@ -13,9 +13,6 @@ import numpy as np
 from mpremote.romfs import VfsRomWriter
 from on_device import damage
 
-import operators_flow  # noqa: F401  (adds to OPERATORS)
-import operators_more  # noqa: F401
-import operators_recurrent  # noqa: F401
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
 from hognose_tools.compiler.disassemble import disassemble

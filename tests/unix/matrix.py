@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Models by engines: which of them give TFLM's bytes, and what the others say. `make bench` shows it."""
 
 import re
@@ -20,9 +19,7 @@ from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble
 from hognose_tools.data import samples
 from hognose_tools.errors import UserError
-
-import operators_more  # noqa: F401 isort: skip  (adds to OPERATORS)
-from operators import OPERATORS, cases  # isort: skip
+from operators import OPERATORS, cases
 
 ENGINES = (
     ("native", "cpython"),

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Checks of what stands around a model; runs on CPython and MicroPython alike."""
 
 from array import array

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Published models, every engine, on CPython and on the unix port: TFLM's bytes."""
 
 import pytest

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What stands around a model in a sensor app, and the gesture example itself, on every interpreter."""
 
 import shutil

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLM inside MicroPython: the unix port with native_module/tflm, linked to the judge itself."""
 
 import os
@@ -20,11 +19,8 @@ from targets import ROOT, Target
 from hognose_tools.analysis import verify
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import carry_tflite
+from operators import OPERATORS, cases
 
-import operators_flow  # noqa: F401 isort: skip  (adds to OPERATORS)
-import operators_more  # noqa: F401 isort: skip
-import operators_recurrent  # noqa: F401 isort: skip
-from operators import OPERATORS, cases  # isort: skip
 from tflite_builder import Builder  # isort: skip
 
 TFLM = ROOT / "native_module" / "tflm"

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """What runs in a MicroPython that has `tflm`: test_tflm.py starts it, a process for each test.
 
 micropython tflm_tests.py FOLDER TEST

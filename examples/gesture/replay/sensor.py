@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Stands in for ../sensor.py: recorded samples out of a file, as fast as they are wanted."""
 
 from array import array

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """TFLM's own answer, from the `tflite-micro` package: the judge of every other engine."""
 
 from __future__ import annotations

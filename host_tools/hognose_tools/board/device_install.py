@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """The board's half of a deployment: what the host defines there first and then calls (see install.py)."""
 
 import gc

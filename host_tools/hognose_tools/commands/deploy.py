@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """`hognose deploy`: library, native module, model and app onto a board, all or none."""
 
 import argparse

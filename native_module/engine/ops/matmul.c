@@ -6,10 +6,10 @@
 hog_error_t hog_check_matmul(hog_t *h, const void *record) {
     const hog_matmul_t *op = record;
     uint32_t size = hog_size(op->op.type);
-    uint32_t out = hog_times(hog_times(op->rows, op->columns), hog_times(hog_places(op->loop, op->loops), size));
     if (op->loops != hog_loops(&op->op, sizeof(*op))) {
         return E_RECORD;
     }
+    uint32_t out = hog_times(hog_times(op->rows, op->columns), hog_times(hog_places(op->loop, op->loops), size));
     if (out == 0 || op->depth == 0) {
         return E_ZERO;
     }

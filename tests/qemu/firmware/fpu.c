@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // The port does not switch the floating point unit on. uart_init() is the first function that it calls.
 #include <stdint.h>

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # MicroPython's QEMU port for every processor that a native module is built for:
 #   make -C ports/qemu BOARD=M0|M3|M4F|M7F|M33F|RV32|XTENSA BOARD_DIR=…/tests/qemu/firmware FROZEN_MANIFEST=

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // The first serial line (a CMSDK UART) of QEMU's mps2-an505.
 #include <stdint.h>

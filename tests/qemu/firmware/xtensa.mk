@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 #
 # The port does not know Xtensa. This is the ESP32's instruction set and calling convention on QEMU's simulator
 # machine, built with the compiler and assembler settings of the native module (native_module/micropython/Makefile;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // What MicroPython's QEMU port asks of a processor, for QEMU's Xtensa simulator machine.
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Reset, exception vectors, register windows, setjmp and longjmp for an Xtensa core with the windowed ABI.
 //

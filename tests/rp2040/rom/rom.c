@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // A substitute for the RP2040's boot ROM, which the emulator's package does not carry: the entries that the
 // Pico SDK's boot code and libraries look up, at the places and under the codes that its headers

@@ -140,7 +140,7 @@ def test_profile():
     m.invoke(bytes(60), None)
     m._engine.write(m._state, m._arena, 0, array("f", [m.input_scale[0] * (signed(x) - 4) for x in inputs]))
     profile = m.profile()
-    assert [p[0] for p in profile] == ["CONV", "MEAN", "CONV", "SOFTMAX"], profile
+    assert [p[0] for p in profile] == ["CONV_TILED", "MEAN", "DENSE", "SOFTMAX"], profile
     assert all([p[1] >= 0 for p in profile])
     floats = array("f", bytes(12))
     m._engine.read(m._state, m._arena, 0, floats)

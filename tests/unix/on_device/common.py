@@ -14,7 +14,7 @@ ROUNDS = 600 if PC else 36  # of what is tried on many random things
 
 
 # The words with which an engine refuses what is not in it.
-ABSENT = ("full engine", "unknown operator")
+ABSENT = ("is not in this _hognose.mpy", "is unknown")
 
 
 class Skip(Exception):

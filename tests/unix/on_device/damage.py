@@ -45,16 +45,17 @@ def mutant(hog, rnd):
     return bytes(hog)
 
 
-def ports(m):
-    return [(t.ref, t.dtype, t.nbytes()) for t in m._inputs + m._outputs]
+def plan(hog):
+    at, size = hogfile.section(hog, b"PLAN")
+    return bytes(memoryview(hog)[at : at + size])
 
 
 def outcomes(hogs, count, engine):
     """What becomes of each damaged file: the words that refuse it, or what it makes of zeros.
 
-    Only where inputs and outputs are as they were: others may show what no operator has written.
+    Only where the plan is as it was: with another one an operator may read what none has written, such as
+    a scratch buffer.
     """
-    whole = [ports(hognose.Model(hog, engine=engine)) for hog in hogs]
     rnd = Random(42)
     arena = bytearray(5000)
     for i in range(count):
@@ -68,7 +69,7 @@ def outcomes(hogs, count, engine):
             continue
         outputs = [bytearray(t.nbytes()) for t in m._outputs]
         m.invoke([bytes(t.nbytes()) for t in m._inputs], outputs)
-        same = ports(m) == whole[i % len(hogs)]
+        same = plan(hog) == plan(hogs[i % len(hogs)])
         yield "ran: " + (hexlify(b"".join(outputs)).decode() if same else "")
 
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Part of hognose: neural networks in MicroPython.
 """Makes a TFLM_DIR for this computer from the pinned wheel `tflite-micro`.
 
 python make_tflm_dir.py FOLDER

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Tests only: on a board the shim's DebugLog() and abort() are linked into TFLM. The wheel's DebugLog() is bound
 // inside its shared object and ends in vfprintf(stderr, ...), of the C library as abort() is: the program's

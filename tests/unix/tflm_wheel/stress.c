@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Tests only: the shim without Python, to be run under AddressSanitizer or valgrind.
 //

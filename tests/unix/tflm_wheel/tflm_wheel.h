@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Part of hognose: neural networks in MicroPython.
 //
 // Tests only: declarations of the few names that native_module/tflm/shim.cpp uses, as the shared object
 // inside the pinned wheel `tflite-micro` exports them. The wheel has no headers; on a board TFLM's own

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from operators import Case, Draw, operator
+from .draw import Case, Draw, Operators
+
+OPERATORS = Operators()
 
 # Two values to one, without a change of scale; of uint8 TFLM has none.
 _JOIN = dict.fromkeys(("int8", "int16", "int32", "int64", "float32"), ("MAXIMUM", "MINIMUM"))
@@ -13,7 +15,7 @@ _JOIN["bool"] = ("LOGICAL_AND", "LOGICAL_OR")
 _TYPES = "int8 int16 int32 int64 uint8 bool float32"
 
 
-@operator("IF", _TYPES)
+@OPERATORS.add("IF", _TYPES)
 def _if(d: Draw, name: str) -> Case:
     """Two values, of which each branch makes two."""
     b, kind = d.b, d.dtype
@@ -43,7 +45,7 @@ def _branch(d: Draw, tensors):
     return [x, y], made
 
 
-@operator("WHILE", _TYPES)
+@OPERATORS.add("WHILE", _TYPES)
 def _while(d: Draw, name: str) -> Case:
     """Some turns; two values that change, or change places, and one that stays."""
     b, kind = d.b, d.dtype

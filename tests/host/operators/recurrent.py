@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from flatbuffers import flexbuffers
 
-from operators import ACTIVATIONS, OPERATORS, Case, Draw, operator
 from tflite_builder import Tensor
+
+from .draw import ACTIVATIONS, Case, Draw, Operators
+
+OPERATORS = Operators()
 
 
 def _sequence(d: Draw, case: Case) -> Case:
@@ -20,7 +23,7 @@ def _sequence(d: Draw, case: Case) -> Case:
     return case
 
 
-@operator("SVDF", "int8 float32")
+@OPERATORS.add("SVDF", "int8 float32")
 def _svdf(d: Draw, name: str) -> Case:
     d.wild = False  # TFLM asks for a bias scale that is exact to 1e-5
     batch, inputs, memory = d.of((1, 1, 2, 3)), d.int(1, 20), d.int(1, 9)
@@ -51,7 +54,7 @@ def _svdf(d: Draw, name: str) -> Case:
     return _sequence(d, d.case(y))
 
 
-@operator("CIRCULAR_BUFFER", "int8")
+@OPERATORS.add("CIRCULAR_BUFFER", "int8")
 def _circular_buffer(d: Draw, name: str) -> Case:
     """Without a second output only such that run each time: TFLM's other outputs are not defined."""
     width, depth, slots = d.int(1, 3), d.int(1, 6), d.of((1, 2, 3, 5, 13))
@@ -69,7 +72,7 @@ def _circular_buffer(d: Draw, name: str) -> Case:
     return _sequence(d, d.case(*outputs))
 
 
-@operator("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8 int16 float32")
+@OPERATORS.add("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8 int16 float32")
 def _lstm(d: Draw, name: str) -> Case:
     d.wild = False
     batch, steps, inputs, units = d.of((1, 1, 2, 3)), d.int(1, 5), d.int(1, 12), d.int(1, 9)
@@ -119,7 +122,10 @@ def _lstm(d: Draw, name: str) -> Case:
     return case
 
 
-@operator("VAR_HANDLE CALL_ONCE ASSIGN_VARIABLE READ_VARIABLE", "int8 int16 float32 int32 int64 uint8 bool")
+_TYPES = "int8 int16 float32 int32 int64 uint8 bool"
+
+
+@OPERATORS.add("VAR_HANDLE CALL_ONCE ASSIGN_VARIABLE READ_VARIABLE", _TYPES)
 def _variables(d: Draw, name: str) -> Case:
     """Reads and writes of up to three variables in any order, some of which get a first value."""
     shape = d.shape(1, 3, 5)
