@@ -4,6 +4,7 @@
 import argparse
 import contextlib
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here, where errors are reported
             return code
     except UserError as e:
+        if "--json" in arguments:
+            print(json.dumps({"error": one_line(e)}))
         print(f"hognose: {one_line(e)}", file=sys.stderr)
         return 2
     except MemoryError:

@@ -18,6 +18,7 @@ from hognose_tools.commands.pack import parse_meta
 from hognose_tools.compiler import carry_tflite, compile_tflite
 from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.data import samples
+from test_oracle import aborts, endless
 from tflite_builder import Builder
 
 
@@ -161,6 +162,43 @@ def test_how_close_float32_must_be() -> None:
 def test_what_differs_is_counted_in_elements() -> None:
     found = verify.compare(np.int16([1, 2, 3, 257]), np.int16([1, 2, 3, 514]), "output 0")
     assert str(found) == "output 0: 1 of 4 values differ, the first at 3: 257, TFLM has 514"
+
+
+@pytest.mark.parametrize("verb", ["verify", "debug"])
+def test_tflm_that_dies_is_one_sentence(tmp_path: Path, verb: str) -> None:
+    """Exit code 2, in JSON, too; `debug` tells what the engine has made nevertheless."""
+    (tmp_path / "m.tflite").write_bytes(aborts())
+    sentence = "TensorFlow Lite Micro stopped with SIGABRT on this file"
+    fails(verb, tmp_path / "m.tflite", words=f"hognose: {sentence}")
+    result = hognose(verb, tmp_path / "m.tflite", "--json")
+    assert result.returncode == 2 and result.stderr.startswith(f"hognose: {sentence}"), result
+    facts = json.loads(result.stdout)
+    assert facts["error"].startswith(sentence)
+    assert verb == "verify" or len(facts["rows"]) == 2
+
+
+def test_verify_stops_what_does_not_end(tmp_path: Path) -> None:
+    """The engine stops by itself, so the loop is entered there with a value that ends it at once."""
+    (tmp_path / "m.tflite").write_bytes(endless())
+    np.savez(tmp_path / "in.npz", **{"0": np.array([[1000]], np.float32)})
+    arguments = ["verify", tmp_path / "m.tflite", "--inputs", tmp_path / "in.npz"]
+    assert hognose(*arguments, "--timeout", 20).returncode == 0
+    fails(*arguments, "--timeout", "0.000001", words="not done with this file after 1e-06 s")
+    fails(*arguments, "--timeout", "nan", words="--timeout")
+
+
+def test_verify_tells_programs(packed) -> None:
+    facts = json.loads(hognose("verify", packed / "m.tflite", "--samples", 4, "--json").stdout)
+    assert facts.pop("model").endswith("m.tflite")
+    assert facts == {
+        "engine": "native",
+        "on": "cpython",
+        "samples": 4,
+        "tolerance": 0,
+        "difference": None,
+    }
+    failed = hognose("verify", packed / "absent", "--json")
+    assert failed.returncode == 2 and "cannot read" in json.loads(failed.stdout)["error"]
 
 
 def test_random_indices_are_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ..data import samples
 from ..errors import UserError
 from . import layers
 from .debug_table import Row, Table
+from .oracle import SECONDS, OracleDied
 from .verify import compare
 
 SAME_WEIGHTS = "a float run of the same weights (only --float shows the error of the weights)"
@@ -27,15 +28,17 @@ def debug(
     engine: str,
     on: str,
     floats: bytes | None = None,
+    seconds: float = SECONDS,
 ) -> Table:
     """The table of all layers. `inputs`: raw, [samples, *shape]; `given`: the numbers they came from, or raw.
 
     `compiled`: the same model packed, None for the engine tflm; `floats`: the float model, a `.tflite`.
+    `seconds`: what TFLM may take for one sample.
     """
     graph = read_tflite(tflite)
-    notes: list[str] = []
+    table = Table("", [], "", [])
     values = _values(tflite, graph, compiled, inputs, engine, on)
-    right = _tflm(tflite, inputs, values, notes)
+    right = _tflm(tflite, inputs, values, table, seconds)
     rows = {t.index: _row(-1, "input", t, values) for t in graph.inputs}
     for op in graph.operators:
         for t in op.outputs:
@@ -43,8 +46,9 @@ def debug(
             if t.index in right:
                 found = compare(values[t.index], right[t.index], "")
                 row.differing = found.count if found else 0
-    reference = _compare_with_float(graph, values, inputs, given, floats, rows, notes)
-    return Table("", list(rows.values()), reference, notes)
+    table.reference = _compare_with_float(graph, values, inputs, given, floats, rows, table.notes)
+    table.rows = list(rows.values())
+    return table
 
 
 def _values(
@@ -59,12 +63,15 @@ def _values(
     return values | layers.views(compiled, values)
 
 
-def _tflm(tflite: bytes, inputs: list[np.ndarray], values: layers.Values, notes: list[str]) -> layers.Values:
+def _tflm(
+    tflite: bytes, inputs: list[np.ndarray], values: layers.Values, table: Table, seconds: float
+) -> layers.Values:
     """TFLM's own values of the same tensors; none, and a note, where it cannot tell."""
     try:
-        return layers.in_tflm(tflite, inputs, values)
+        return layers.in_tflm(tflite, inputs, values, seconds)
     except UserError as e:
-        notes.append(f"Not compared with TFLM: {e}")
+        table.notes.append(f"Not compared with TFLM: {e}")
+        table.error = str(e) if isinstance(e, OracleDied) else None
         return {}
 
 

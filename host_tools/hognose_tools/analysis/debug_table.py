@@ -32,6 +32,7 @@ class Table:
     rows: list[Row]
     reference: str  # the float model
     notes: list[str]
+    error: str | None = None  # how TFLM ended
 
     @property
     def worst(self) -> Row | None:

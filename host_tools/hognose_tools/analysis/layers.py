@@ -14,7 +14,7 @@ from ..compiler.graph import Tensor
 from ..compiler.lower import Step, View
 from ..compiler.ports import NUMPY
 from ..compiler.records import TYPECODE
-from .oracle import Oracle
+from .oracle import SECONDS, Oracle
 
 Values = dict[int, np.ndarray]
 CHANGING = ("IF", "WHILE", "READ_VARIABLE")  # their outputs share memory with other values at other times
@@ -41,9 +41,11 @@ def with_tflm(tflite: bytes, tensors: list[Tensor], inputs: list[np.ndarray], on
     return found
 
 
-def in_tflm(tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int]) -> Values:
-    """TFLM's own. OracleError where it refuses the model."""
-    oracle = Oracle(tflite, keep_all=True)
+def in_tflm(
+    tflite: bytes, inputs: list[np.ndarray], indices: Iterable[int], seconds: float = SECONDS
+) -> Values:
+    """TFLM's own. OracleError where it refuses the model. `seconds`: for one sample."""
+    oracle = Oracle(tflite, keep_all=True, seconds=seconds)
     found: dict[int, list[np.ndarray]] = {i: [] for i in indices}
     for sample in zip(*inputs, strict=True):
         oracle.run(sample)

@@ -3,25 +3,20 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import UserError
+from . import oracle_process
+from .oracle_process import OracleDied, OracleError
 
-# The arena is reserved, not touched, so a generous first size costs nothing; it must not be small,
-# because TFLM does not survive an arena too small for its own bookkeeping. Blocks above 64 MB come fresh
-# from the system: what TFLM reads without having written it (a CIRCULAR_BUFFER at first) is 0.
-_ARENA_SIZES = (80 << 20, 256 << 20, 1 << 30)
+__all__ = ["SECONDS", "Oracle", "OracleDied", "OracleError"]
 
-
-class OracleError(UserError):
-    """TFLM refuses the model or its input; the message is TFLM's own text."""
+# For one run, or to open a model: a hundred times what the largest published model takes.
+SECONDS = 60.0
 
 
 class Oracle:
@@ -29,29 +24,27 @@ class Oracle:
 
     `tflite` is the content of a .tflite file. With `keep_all` every tensor keeps its own memory, so
     that `tensor()` can read any of them after a run. OracleError where TFLM refuses the model.
-    Not for threads: TFLM writes its errors to the process's stderr, where they are caught.
+
+    TFLM runs in a process of its own, which all models share. OracleDied where it does not survive the
+    model, or a run takes more than `seconds`. Other models lose their state then, and say so until reset().
     """
 
-    def __init__(self, tflite: bytes, keep_all: bool = False):
+    def __init__(self, tflite: bytes, keep_all: bool = False, seconds: float = SECONDS):
         self._tflite = _without_float16(bytes(tflite))
         self._keep_all = keep_all
-        self._tensor_counts, inputs, outputs, self._opens_again = _table_of_contents(self._tflite)
-        self._interpreter = self._open()
-        details = [self._interpreter.get_input_details(i) for i in range(inputs)]
-        self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in details]
-        self.input_dtypes = [np.dtype(d["dtype"]) for d in details]
-        self.output_count = outputs
+        self._seconds = seconds
+        self._contents = _table_of_contents(self._tflite)
+        self.output_count = self._contents.outputs
         self._detections = _detections(self._tflite)
+        self._open()
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One inference: raw inputs by index (the model's dtypes and sizes) to raw outputs."""
         if len(inputs) != len(self.input_shapes):
             raise OracleError(f"the model has {len(self.input_shapes)} inputs, not {len(inputs)}")
-        with _tflm_errors():
-            for i, given in enumerate(inputs):
-                self._interpreter.set_input(self._checked(i, given), i)
-            self._interpreter.invoke()
-            results = [np.array(self._interpreter.get_output(i)) for i in range(self.output_count)]
+        given = [self._checked(i, a) for i, a in enumerate(inputs)]
+        _, results = self._ask("run", given, outputs=self.output_count)
+        self._fresh = False
         for *rows, count in self._detections:
             for i in rows:  # behind the last detection TFLM leaves what lay in its arena
                 results[i].reshape(results[i].shape[1], -1)[int(results[count].flat[0]) :] = 0
@@ -61,49 +54,49 @@ class Oracle:
         """The value of any tensor after a run; needs `keep_all`."""
         if not self._keep_all:
             raise OracleError("intermediate tensors need Oracle(…, keep_all=True)")
-        counts = self._tensor_counts
+        counts = self._contents.tensors
         if not (0 <= subgraph < len(counts) and 0 <= index < counts[subgraph]):
             raise OracleError(f"the model has no tensor {index} in subgraph {subgraph}")
-        with _tflm_errors():
-            return np.array(self._interpreter.GetTensor(index, subgraph)["tensor_data"])
+        return self._ask("tensor", index=index, subgraph=subgraph)[1][0]
 
     @property
     def arena_used(self) -> int:
         """Bytes of its arena that TFLM uses on this computer; a 32-bit board needs somewhat less."""
         if self._keep_all:
             raise OracleError("TFLM's arena is only measured without keep_all")
-        with _tflm_errors() as said:
-            self._interpreter.print_allocations()
-            found = re.search(r"Arena allocation total (\d+) bytes", said())
-        if found is None:
-            raise OracleError("TFLM did not tell the size of its arena")
-        return int(found[1])
+        return int(self._ask("arena")[0]["used"])
 
     def reset(self) -> None:
         """Back to the state before the first run: variables are cleared."""
-        if self._opens_again:  # TFLM's own reset forgets what CALL_ONCE has assigned, and no CIRCULAR_BUFFER
-            self._interpreter = self._open()
-            return
-        with _tflm_errors():
-            self._interpreter.reset()
+        if not self._process.alive:
+            self._open()
+        else:  # TFLM's own reset forgets what CALL_ONCE has assigned, and no CIRCULAR_BUFFER
+            self._ask("reset", anew=self._contents.opens_again)
+        self._fresh = True
 
-    def _open(self):
-        runtime = _runtime()
-        config = runtime.InterpreterConfig
-        for size in _ARENA_SIZES:
-            try:
-                with _tflm_errors():
-                    return runtime.Interpreter.from_bytes(
-                        self._tflite,
-                        arena_size=size,
-                        intrepreter_config=config.kPreserveAllTensors
-                        if self._keep_all
-                        else config.kAllocationRecording,
-                    )
-            except OracleError as e:
-                if size == _ARENA_SIZES[-1] or "missing:" not in str(e):
-                    raise
-        raise AssertionError("unreachable")
+    def _open(self) -> None:
+        self._process = process = oracle_process.current()
+        self._fresh = True  # no run has left a state that could be lost
+        contents = self._contents
+        answer, _ = process.ask(
+            "open",
+            [np.frombuffer(self._tflite, np.uint8)],
+            self._seconds,
+            keep_all=self._keep_all,
+            variables=contents.variables,
+            inputs=contents.inputs,
+        )
+        self._model = answer["model"]
+        weakref.finalize(self, process.drop, self._model).atexit = False
+        self.input_shapes = [tuple(shape) for _, shape in answer["ports"]]
+        self.input_dtypes = [np.dtype(kind) for kind, _ in answer["ports"]]
+
+    def _ask(self, do: str, arrays: Sequence[np.ndarray] = (), **message: object):
+        if not self._process.alive:
+            if not self._fresh:
+                raise OracleDied("the process in which TFLM ran this model has ended: reset() begins anew")
+            self._open()
+        return self._process.ask(do, arrays, self._seconds, model=self._model, **message)
 
     def _checked(self, i: int, given: np.ndarray) -> np.ndarray:
         shape, dtype = self.input_shapes[i], self.input_dtypes[i]
@@ -129,16 +122,18 @@ def _without_float16(tflite: bytes) -> bytes:
     return strip(tflite) if halved else tflite
 
 
-def _runtime():
-    try:
-        from tflite_micro.python.tflite_micro import runtime
-    except ImportError as e:
-        raise UserError(f"TFLM is needed for this: pip install tflite-micro ({e})") from e
-    return runtime
+@dataclass(frozen=True)
+class _Contents:
+    """What the file says of itself."""
+
+    tensors: list[int]  # of each subgraph
+    inputs: int  # of the first one, as the outputs
+    outputs: int
+    variables: int
+    opens_again: bool  # for a reset
 
 
-def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
-    """Tensors of each subgraph, the first one's number of inputs and outputs, and if CALL_ONCE is there."""
+def _table_of_contents(tflite: bytes) -> _Contents:
     from tflite import BuiltinOperator, Model
 
     from ..compiler.reader import builtin_code
@@ -150,8 +145,14 @@ def _table_of_contents(tflite: bytes) -> tuple[list[int], int, int, bool]:
         graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
         counts = [g.TensorsLength() for g in graphs]
         codes = [builtin_code(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())]
-        again = BuiltinOperator.CALL_ONCE in codes or b"CIRCULAR_BUFFER" in tflite
-        return counts, graphs[0].InputsLength(), graphs[0].OutputsLength(), again
+        used = [codes[g.Operators(i).OpcodeIndex()] for g in graphs for i in range(g.OperatorsLength())]
+        return _Contents(
+            counts,
+            graphs[0].InputsLength(),
+            graphs[0].OutputsLength(),
+            used.count(BuiltinOperator.VAR_HANDLE),
+            BuiltinOperator.CALL_ONCE in codes or b"CIRCULAR_BUFFER" in tflite,
+        )
     except Exception as e:  # a damaged flatbuffer fails in any of many ways
         raise OracleError(f"damaged .tflite file: {e}") from e
 
@@ -167,29 +168,3 @@ def _detections(tflite: bytes) -> list[list[int]]:
     at = {t.index: i for i, t in enumerate(graph.outputs)}
     found = [[at.get(t.index, -1) for t in op.outputs] for op in graph.operators if op.kind == name]
     return [indices for indices in found if -1 not in indices]
-
-
-@contextmanager
-def _tflm_errors() -> Iterator[Callable[[], str]]:
-    """Turn what TFLM raises into OracleError, with the text that it only prints, from C, to stderr.
-
-    Yields a function that gives what was printed so far.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-
-        def said() -> str:
-            log.seek(0)
-            return " ".join(log.read().decode(errors="replace").split())
-
-        os.dup2(log.fileno(), 2)
-        try:
-            yield said
-        except OracleError:
-            raise
-        except (RuntimeError, ValueError, TypeError, MemoryError, OverflowError) as e:
-            raise OracleError(f"TFLM: {said() or e}") from e
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -9,7 +9,7 @@ from .. import runners
 from ..compiler import Compiled
 from ..progress import bar
 from . import layers
-from .oracle import Oracle
+from .oracle import SECONDS, Oracle, OracleError
 
 # float32 operations are the same in the same order, except in exp and what uses it. The tolerance is relative
 # to the value or, where terms cancel, to the largest value of the tensor, but at most to 1.
@@ -60,16 +60,18 @@ def verify(
     engine: str,
     on: str,
     sequence: int = 0,
+    seconds: float = SECONDS,
 ) -> str | None:
     """The first difference, in words, or None. `inputs`: raw, each [samples, *shape].
 
     A model that keeps state is reset before every `sequence` samples, and so is TFLM's; 0: never.
     `packed`: what the compiler made, or only the bytes of a `.hog`; then no layer is named.
+    `seconds`: what TFLM may take for one sample.
     """
     count = len(inputs[0])
     hog = packed if isinstance(packed, bytes) else packed.hog
     answers = runners.run(hog, inputs, engine, on, "raw", sequence)
-    oracle = Oracle(tflite)
+    oracle = Oracle(tflite, seconds=seconds)
     with bar("TFLM", count, "samples", quiet=True) as progress:
         for i in range(count):
             if sequence and i % sequence == 0:
@@ -81,16 +83,21 @@ def verify(
                     if isinstance(packed, bytes):
                         return str(found)
                     first = i - i % sequence if sequence else 0 if packed.lowered.initial else i
-                    layer = _first_layer(tflite, packed, [a[first : i + 1] for a in inputs], engine, on)
-                    return f"{found}. {layer}"
+                    until = [a[first : i + 1] for a in inputs]
+                    return f"{found}. {_first_layer(tflite, packed, until, engine, on, seconds)}"
             progress.update()
     return None
 
 
-def _first_layer(tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str) -> str:
+def _first_layer(
+    tflite: bytes, compiled: Compiled, inputs: list[np.ndarray], engine: str, on: str, seconds: float
+) -> str:
     """The first layer that differs on the samples of `inputs`, a sequence from a reset on."""
     left = layers.on_engine(compiled, inputs, engine, on)
-    right = layers.in_tflm(tflite, inputs, left)
+    try:
+        right = layers.in_tflm(tflite, inputs, left, seconds)
+    except OracleError as e:  # it keeps all tensors there, which it did not before
+        return f"Which layer differs first is not known: {e}"
     for step in compiled.lowered.steps:
         index = step.tensor.index
         if index not in left or left[index].size != right[index].size:

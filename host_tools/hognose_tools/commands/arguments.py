@@ -4,6 +4,7 @@
 import argparse
 from typing import Any
 
+from ..analysis.oracle import SECONDS
 from ..errors import UserError
 from ..runners import ENGINES, RUNNERS
 
@@ -35,6 +36,21 @@ def add_sequence(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="reset a model that keeps state after every N samples (default: never)",
     )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=SECONDS,
+        metavar="SECONDS",
+        help=f"what TensorFlow Lite Micro may take for one sample (default: {SECONDS:g})",
+    )
+
+
+def check_timeout(seconds: float) -> None:
+    if not 0 < seconds <= 1e6:
+        raise UserError("--timeout must be a number of seconds")
 
 
 def check_sequence(sequence: int) -> None:

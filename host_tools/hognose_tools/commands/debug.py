@@ -4,6 +4,7 @@
 import argparse
 import json
 import math
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -34,12 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_output(parser, "--html", kind=".html", metavar="OUT.html", help="the table with a plot")
     parser.add_argument("--json", action="store_true", help="for programs")
+    arguments.add_timeout(parser)
     arguments.add_runner(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     if args.samples is not None and args.samples < 1:
         raise UserError("--samples must be at least 1")
+    arguments.check_timeout(args.timeout)
     tflite = files.read(args.model)
     compiled = None if args.engine == "tflm" else compile_graph(read_tflite(tflite), whole=True)
     ports = disassemble(compiled.hog if compiled else carry_tflite(tflite)).inputs
@@ -49,13 +52,16 @@ def main(args: argparse.Namespace) -> int:
     else:
         given = inputs = samples.random(ports, args.samples or 10)
     floats = files.read(args.float) if args.float else None
-    table = debug(tflite, compiled, inputs, given, args.engine, args.on, floats)
+    table = debug(tflite, compiled, inputs, given, args.engine, args.on, floats, args.timeout)
     table.title = f"{args.model}, {len(inputs[0])} samples, {args.engine} engine on {args.on}"
     if not args.input:
         table.notes.append("Random input: give real samples with --input for ranges that mean something.")
     if args.html:
         files.write(args.html, debug_page.page(table).encode())
     print(json.dumps(_facts(table), indent=2) if args.json else text(table))
+    if table.error:
+        print(f"hognose: {table.error}", file=sys.stderr)
+        return 2
     return 1 if any(row.differing for row in table.rows) else 0
 
 

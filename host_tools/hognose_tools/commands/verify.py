@@ -2,6 +2,7 @@
 """`hognose verify`: compares every byte of an engine's output with TensorFlow Lite Micro's."""
 
 import argparse
+import json
 from pathlib import Path
 
 from .. import files
@@ -21,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--samples", type=int, default=10, metavar="N", help="random samples (default: 10)")
     arguments.add_signature(parser)
     arguments.add_sequence(parser)
+    arguments.add_timeout(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
     arguments.add_runner(parser)
 
 
@@ -28,14 +31,15 @@ def main(args: argparse.Namespace) -> int:
     if args.samples < 1:
         raise UserError("--samples must be at least 1")
     arguments.check_sequence(args.sequence)
+    arguments.check_timeout(args.timeout)
     tflite = signature.choose(files.read(args.model), args.signature)
     name = Path(args.model).stem
     compiled = None if args.engine == "tflm" else compile_tflite(tflite, name=name)
     if compiled and compiled.undefined:
         raise UserError(f"TFLM's own answer means nothing here: {compiled.undefined[0]}")
     hog = compiled.hog if compiled else carry_tflite(tflite, name=name)
-    facts = disassemble(hog)
-    ports = facts.inputs
+    packed = disassemble(hog)
+    ports = packed.inputs
     if args.inputs:
         loaded = samples.load(args.inputs, ports)
         inputs = [samples.elements(a, p, args.inputs) for a, p in zip(loaded, ports, strict=True)]
@@ -43,16 +47,22 @@ def main(args: argparse.Namespace) -> int:
         inputs = samples.random(ports, args.samples)
     where = f"{args.engine} engine on {args.on}"
     try:
-        difference = verify(tflite, compiled or hog, inputs, args.engine, args.on, args.sequence)
+        difference = verify(
+            tflite, compiled or hog, inputs, args.engine, args.on, args.sequence, args.timeout
+        )
     except OracleError as e:
         hint = any_batch(compiled.graph) if compiled else ""
         if not args.inputs and any(p.type in "iq" for p in ports):
             hint = "random integers may make no sense to the model, give it samples with --inputs; now: "
         raise UserError(f"{hint}{e}") from e
-    if difference:
-        print(f"{args.model}, {where}: {difference}")
-        return 1
-    exact = all(p.type != "f" for p in facts.outputs)
+    exact = all(p.type != "f" for p in packed.outputs)
     what = "bytes" if exact else f"values (float32 to {TOLERANCE})"
-    print(f"{args.model}, {where}: all {what} of {len(inputs[0])} samples are TFLM's")
-    return 0
+    if args.json:
+        facts = {"model": args.model, "engine": args.engine, "on": args.on, "samples": len(inputs[0])}
+        facts |= {"tolerance": 0 if exact else TOLERANCE, "difference": difference}
+        print(json.dumps(facts, indent=2))
+    else:
+        print(
+            f"{args.model}, {where}: " + (difference or f"all {what} of {len(inputs[0])} samples are TFLM's")
+        )
+    return 1 if difference else 0
