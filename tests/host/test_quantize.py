@@ -442,6 +442,9 @@ def test_far_and_dead_outputs_are_told(int8: bytes) -> None:
     for far in (said(constant=False, mean=0.06), said(constant=False, same=0.85)):
         assert "far from Keras's" in far and "--type 16x8" in far
     assert "Keras itself gives NaN" in said(constant=False, not_finite=3)
+    nobody = fidelity.warnings(int8, fidelity.Fidelity([], 9, "no such operator"))
+    assert "not compared with Keras's" in nobody[-1] and "no such operator" in nobody[0]
+    assert fidelity.warnings(int8, fidelity.Fidelity([], 0, "")) == []  # no examples, nothing to compare
 
 
 def test_what_pack_and_tflm_refuse_is_said_beforehand(tmp_path: Path, capsys) -> None:
@@ -645,6 +648,71 @@ def test_command(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture, int
         said = capsys.readouterr()
         assert said.err.splitlines()[-1].startswith("hognose: ") and not said.out
     assert not output.exists()
+
+
+# Models as people have them, by the command
+
+
+def by_command(model, arrays: dict[str, Any], folder: Path, capsys) -> tuple[hognose.Model, str, str]:
+    """The packed model, and what `quantize` printed to stdout and stderr."""
+    files_of = [str(folder / name) for name in ("m.keras", "m.tflite", "m.hog", "d.npz")]
+    model.save(files_of[0])
+    Path(files_of[3]).write_bytes(files.npz(arrays))
+    assert cli.main(["quantize", files_of[0], "-o", files_of[1], "--representative", files_of[3]]) == 0
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out and all(len(line) < 600 for line in said.err.splitlines())
+    assert cli.main(["pack", files_of[1], "-o", files_of[2]]) == 0
+    capsys.readouterr()
+    return hognose.Model(files_of[2]), said.out, said.err
+
+
+def test_heads_that_say_which_one_they_are(tmp_path: Path, capsys) -> None:
+    import keras
+
+    x = keras.Input((4,), name="x")
+    heads = [
+        keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=constant, name=name)(x)
+        for name, constant in (
+            (name, keras.initializers.Constant(i + 1))
+            for i, name in enumerate(("temperature", "humidity", "co2"))
+        )
+    ]
+    model, said, _ = by_command(keras.Model(x, heads), {"x": V[:, :4]}, tmp_path, capsys)
+    assert model.output_names == ["temperature", "humidity", "co2"] and model.input_names == ["x"]
+    assert np.allclose(model.predict(V[0, :4].tolist()), [[1], [2], [3]], atol=0.02)
+    assert [line.split()[0] for line in said.splitlines()[2:]] == model.output_names
+    with hognose.Model(str(tmp_path / "m.hog"), engine="reference") as reference:
+        assert reference.output_names == model.output_names and reference.input_names == ["x"]
+
+
+def test_an_hour_and_tokens_and_a_dictionary(tmp_path: Path, capsys) -> None:
+    import keras
+    from keras import layers
+
+    imu, hour = keras.Input((8,), name="zimu"), keras.Input((1,), dtype="int32", name="hour")
+    tokens = keras.Input((6,), dtype="int32", name="atok")
+    text = layers.GlobalAveragePooling1D()(layers.Embedding(20, 4)(tokens))
+    h = layers.Concatenate()([imu, layers.Rescaling(1 / 24)(hour), text])
+    outputs = {"zcls": layers.Dense(3, activation="softmax")(h), "areg": layers.Dense(1)(h)}
+    net = keras.Model({"zimu": imu, "hour": hour, "atok": tokens}, outputs)
+    arrays = {"zimu": V, "hour": np.arange(50) % 24, "atok": TOKENS}
+    model, said, warned = by_command(net, arrays, tmp_path, capsys)
+    assert model.input_names == ["atok", "hour", "zimu"] and model.input_dtype == ["i", "i", "b"]
+    assert model.output_names == ["areg", "zcls"] and not warned.count("warning")
+    assert [line.split()[0] for line in said.splitlines()[2:]] == ["areg", "zcls"]
+
+
+def test_data_of_zeros_is_told_and_tflm_may_die_of_it(tmp_path: Path, capsys) -> None:
+    """Scales that are measured on it are so small that TFLM aborts."""
+    from keras import layers
+
+    net = network(
+        layers.Conv1D(8, 3, activation="relu"), layers.GlobalAveragePooling1D(), layers.Dense(3, "softmax")
+    )
+    _, said, warned = by_command(net, {"x": np.zeros_like(X[:10])}, tmp_path, capsys)
+    assert "is 0 in all 10 examples" in warned and "record what the sensor really gives" in warned
+    assert "will not run this model" in warned and "SIGABRT" in warned
+    assert "100%" in said  # compared with TensorFlow Lite's answers then
 
 
 def test_samples_for_run_may_have_names_too(tmp_path: Path, two) -> None:

@@ -124,4 +124,9 @@ def warnings(tflite: bytes, fidelity: Fidelity) -> list[str]:
     if fidelity.refusal:
         ours = ", only hognose's own engines will" if packs else ""
         found.append(f"TensorFlow Lite Micro will not run this model{ours}: {fidelity.refusal}")
+    if fidelity.examples and not fidelity.errors:
+        found.append(
+            "the model's answers were not compared with Keras's: TensorFlow Lite does not run it either, so "
+            "nobody knows yet whether they are right"
+        )
     return found
