@@ -22,6 +22,7 @@ ERRORS = (
     ("IO_ABSENT", "inputs or outputs of this type are not in this _hognose module"),
     ("WORK", "one run takes more work than the file says"),
     ("TOO_MUCH_WORK", "one run takes too much work"),
+    ("RESET_WORK", "a reset takes too much work"),
     ("ABSENT", "this operator is not in this _hognose module"),
     ("TYPE", "unknown type"),
     ("RECORD", "the record's length is wrong"),
@@ -52,6 +53,6 @@ ERRORS = (
     ("SCALE", "the scale is not a positive number"),
     ("FILL", "elements are not of 1, 2 or 4 bytes"),
     ("FUNCTION", "unknown function, or not of this type"),
-    ("TARGET", "a jump out of the plan, or back in the part that a reset runs"),
+    ("TARGET", "a jump out of the plan, or back into the part that a reset runs"),
     ("COUNTS", "not 4 coordinates, or not a column per class and at most one more"),
 )

@@ -67,8 +67,24 @@ def _name_operator(file, error):
     return "%s (%s %s)%s" % (number, hogfile.NAMES.split(" ")[code], hogfile.DTYPES[chr(kind)], _NOT_HERE)
 
 
+def is_absent(error):
+    """Whether `import _hognose` raised this because there is none."""
+    text = str(error).lower()
+    return isinstance(error, ImportError) and ("no module named" in text or "module not found" in text)
+
+
+def why_reference():
+    """What the repr of a model adds to "reference"."""
+    try:
+        import _hognose  # noqa: F401
+
+        return ""
+    except Exception as e:
+        return " (%s)" % ("no _hognose here" if is_absent(e) else e)
+
+
 def how_to_install(error):
-    """`error`: that of `import _hognose`."""
+    """`error`: that of `import _hognose`, or what is wrong with it."""
     mpy = getattr(sys.implementation, "_mpy", None)
     if mpy is None:
         return "no native engine here (%s): install hognose with pip, or use engine='reference'" % error

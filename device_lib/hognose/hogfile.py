@@ -51,6 +51,11 @@ def arena_size(head):
     return struct.unpack_from("<I", head, 16)[0] if _is_header(head) else 0
 
 
+def work(head):
+    """Steps of one pass over the operators, and the most jumps back of a run, as the header states them."""
+    return struct.unpack_from("<2I", head, 24)
+
+
 def is_for_tflm(head):
     """Whether it carries a `.tflite` in place of a plan."""
     return _is_header(head) and bool(struct.unpack_from("<I", head, 20)[0] & TFLM)
@@ -83,14 +88,18 @@ def tensors(file):
 
 def operators(file):
     """The operators' names in the order in which they run."""
-    count = struct.unpack_from("<H", file, section(file, b"PLAN")[0] + 4)[0]
     at = tensors(file)[2]
     names = []
-    for _ in range(count):
+    for _ in range(count(file)):
         code, _, words = struct.unpack_from("<BBH", file, at)
         names.append(NAMES.split(" ")[code])
         at += 4 * words
     return names
+
+
+def count(file):
+    """How many operators there are."""
+    return struct.unpack_from("<H", file, section(file, b"PLAN")[0] + 4)[0]
 
 
 def has_kernel(code, kind):

@@ -17,7 +17,8 @@ A `.tflite` needs a firmware with the module `tflm`; a `.hog` runs on any. Tenso
 from array import array
 
 from .hogfile import DTYPES
-from .model import Model, flatten
+from .model import Model
+from .nest import fits, flatten
 from .tflm_engine import flatbuffer, tflm
 
 
@@ -164,8 +165,11 @@ class _Tensor:
         if isinstance(value, (list, tuple)):
             try:
                 self._check(flatten(value, self.values, 0), self.size, "values")
+                self._check(self.size if fits(value, self.shape) else "rows", self.size, "values")
             except IndexError:
                 self._check("more", self.size, "values")
+            except ValueError as e:
+                self._check(e, self.size, "values")
             except TypeError:
                 raise TypeError("%s takes numbers of type %s" % (self.name, self.dtype))
         else:

@@ -11,9 +11,10 @@ import os
 from array import array
 
 from . import hogfile
+from .nest import NEST, NUMBER, count, fits, flatten, shape_fits
 
-_NEST = (list, tuple)
-_NUMBER = (int, float)
+_IN_ONE_CALL = 1 << 20  # steps: a Pico needs less than a second
+_ENDLESS = "a loop of the model does not end: stopped after %d turns"
 _NO_BUFFER = (list, tuple, str)  # a str is one for MicroPython
 
 # --- errors ADDRESS ---
@@ -31,21 +32,24 @@ class Model:
     module `_hognose`), "reference" (plain Python) or None, the best there is. `arena`: a writable buffer
     of at least `arena_size` bytes to work in; models that do not run at the same time and keep no state may
     share one. `stream`: the weights stay in the file, and are read when their layers run; the model needs far
-    less RAM and more time.
+    less RAM and more time. `max_work`: the most steps that a run may take, as the file states them (`work`).
+
+    One Model belongs to one thread: a second one that comes while it runs gets a ValueError.
+    Ctrl-C stops a long run between two operators; what the model keeps then begins anew.
 
     Attributes, lists over the inputs or outputs as in OpenMV's `ml.Model`: `input_shape` (tuples),
     `input_dtype` (typecodes: b int8, f float32 …), `input_scale`, `input_zero_point`, and the same for
     output; further `len` (bytes of the file), `arena_size` (bytes), `ram` (bytes that the model holds:
-    arena, file, buffers), `engine`, `meta` (dict), `name`, `labels`, `input_names` and
-    `output_names` (lists or None).
+    arena, file, buffers), `work` (most steps of a run; 0 where unknown), `engine`, `meta` (dict), `name`,
+    `labels`, `input_names` and `output_names` (lists or None).
 
     OSError: no such file. ValueError: the file is damaged or none of ours. MemoryError: says what is
-    needed and free. ImportError: there is no such engine.
+    needed and free. ImportError: there is no such engine, or a `_hognose` that cannot be used.
     """
 
-    def __init__(self, source, engine=None, arena=None, stream=False):
+    def __init__(self, source, engine=None, arena=None, stream=False, max_work=1 << 32):
         self._meta = self._numbers = self._stream = None
-        self.ram = 0
+        self.ram = self.work = 0
         if hasattr(source, "__fspath__"):
             source = str(source)
         if isinstance(source, str):
@@ -67,6 +71,13 @@ class Model:
             self.len = len(self._file)
         self._state = self._allocate(self._engine.STATE_SIZE)
         self.arena_size = self._load()
+        if self.engine != "tflm":
+            steps, self._turns = hogfile.work(self._file)
+            self.work = steps * (self._turns + 1)
+            if self.work > max_work:
+                raise ValueError(
+                    "%s takes %d steps a run, max_work is %d" % (self._label, self.work, max_work)
+                )
         self._arena = self._allocate(self.arena_size) if arena is None else self._check_arena(arena)
         self._facts = hogfile
         if self.engine == "tflm":
@@ -84,7 +95,8 @@ class Model:
         self.output_dtype = [t.dtype for t in self._outputs]
         self.output_scale = [t.scale for t in self._outputs]
         self.output_zero_point = [t.zero_point for t in self._outputs]
-        if type(self) is Model and hasattr(self._engine, "invoker"):
+        self._count = hogfile.count(self._file) if self.work else 0
+        if self.work <= _IN_ONE_CALL and type(self) is Model and hasattr(self._engine, "invoker"):
             # The method in C, found sooner; a class that overrides invoke() gets its own.
             self.invoke = self._engine.invoker(self._state, self._arena, self._file)
 
@@ -99,15 +111,19 @@ class Model:
         ValueError, TypeError: what was expected and what was given.
         """
         inputs = self._inputs
-        if len(inputs) == 1:
-            self._write(0, window)
-        else:
-            if not isinstance(window, _NEST) or len(window) != len(inputs):
-                raise ValueError("expected a list of %d inputs, given %s" % (len(inputs), _describe(window)))
-            for i in range(len(inputs)):
-                self._write(i, window[i])
-        self._engine.invoke(self._state, self._arena, None, None)
-        return self._read_outputs(out)
+        if len(inputs) > 1 and (not isinstance(window, NEST) or len(window) != len(inputs)):
+            raise ValueError("expected a list of %d inputs, given %s" % (len(inputs), _describe(window)))
+        self._engine.enter(self._state, self._arena, None, None)
+        try:
+            if len(inputs) == 1:
+                self._write(0, window)
+            else:
+                for i in range(len(inputs)):
+                    self._write(i, window[i])
+            self._run()
+            return self._read_outputs(out)
+        finally:
+            self._engine.leave(self._state, self._arena, None)
 
     def invoke(self, raw_in=None, raw_out=None):
         """Runs the model on the tensors' own bytes: quantized where the model is.
@@ -115,31 +131,42 @@ class Model:
         Each is a buffer of exactly the tensor's bytes, or a list or tuple of them where there are
         several, or None: then nothing is copied. ValueError where sizes do not match.
         """
-        self._engine.invoke(self._state, self._arena, raw_in, raw_out)
+        self._engine.enter(self._state, self._arena, raw_in, raw_out)
+        done = None
+        try:
+            self._run()
+            done = raw_out
+        finally:
+            self._engine.leave(self._state, self._arena, done)
 
     def reset(self):
         """Clears what the model keeps from one run to the next: the state of SVDF and LSTM layers, variables.
 
         It is as after loading then. A model that keeps nothing is left alone.
         """
-        if self.engine == "tflm":
-            self._engine.reset()
-        elif self._initial:
-            self._engine.run(self._state, self._arena, 0, self._initial)
+        self._engine.enter(self._state, self._arena, None, None)
+        try:
+            self._begin_anew()
+        finally:
+            self._engine.leave(self._state, self._arena, None)
 
     def profile(self):
         """Runs operator by operator on what the inputs hold: a list of (operator, microseconds)."""
-        if self.engine == "tflm":
-            return self._engine.profile()
-        run, state, arena = self._engine.run, self._state, self._arena
-        clock = _stopwatch()
-        result = []
-        for i, name in enumerate(hogfile.operators(self._file)):
-            if i >= self._initial:
-                clock()
-                run(state, arena, i, i + 1)
-                result.append((name, clock()))
-        return result
+        engine, state, arena = self._engine, self._state, self._arena
+        engine.enter(state, arena, None, None)
+        try:
+            if self.engine == "tflm":
+                return engine.profile()
+            clock = _stopwatch()
+            result = []
+            for i, name in enumerate(hogfile.operators(self._file)):
+                if i >= self._initial:
+                    clock()
+                    engine.run(state, arena, i, i + 1)
+                    result.append((name, clock()))
+            return result
+        finally:
+            engine.leave(state, arena, None)
 
     @property
     def meta(self):
@@ -185,9 +212,14 @@ class Model:
     def __repr__(self):
         if self._file is None:
             return "<Model %s: closed>" % self._label
+        engine = self.engine
+        if engine == "reference":
+            from .failure import why_reference
+
+            engine += why_reference()
         return "<Model %s: %s engine, %s to %s%s, %d bytes of RAM>" % (
             self.name or self._label,
-            self.engine,
+            engine,
             " + ".join([_describe_tensor(t) for t in self._inputs]),
             " + ".join([_describe_tensor(t) for t in self._outputs]),
             " (" + ", ".join(self.labels) + ")" if self.labels else "",
@@ -196,9 +228,13 @@ class Model:
 
     def deinit(self):
         """Lets go of all memory, and of a file that is streamed; the model is of no use afterwards."""
+        if self._file is None:
+            return
+        self._engine.enter(self._state, self._arena, None, None)  # no other thread is at it
         if self._stream:
             self._stream.close()
-        self.invoke = _closed
+        self._engine = self._facts = _Closed()
+        self.invoke = self._engine.enter
         self._file = self._state = self._arena = self._numbers = None
         self.ram = 0
 
@@ -207,6 +243,35 @@ class Model:
 
     def __exit__(self, *_):
         self.deinit()
+
+    # Running.
+
+    def _run(self):
+        """Runs the operators; a long run step by step, because Ctrl-C comes through only between calls."""
+        engine, state, arena = self._engine, self._state, self._arena
+        i = self._initial
+        try:
+            if self.work <= _IN_ONE_CALL:
+                engine.run(state, arena, i, self._count)
+                return
+            turns = 0
+            while i < self._count:
+                after = engine.step(state, arena, i)
+                if after <= i:
+                    turns += 1
+                    if turns > self._turns:
+                        raise ValueError(_ENDLESS % self._turns)
+                i = after
+        except BaseException:
+            if self.engine != "tflm":  # whose one call is done or has not begun
+                self._begin_anew()
+            raise
+
+    def _begin_anew(self):
+        if self.engine == "tflm":
+            self._engine.reset()
+        elif self._initial:
+            self._engine.run(self._state, self._arena, 0, self._initial)
 
     # Memory.
 
@@ -279,13 +344,18 @@ class Model:
     # Inputs and outputs.
 
     def _write(self, i, window):
-        if isinstance(window, _NEST) and len(window) == 1 and not isinstance(window[0], _NUMBER):
+        if isinstance(window, NEST) and len(window) == 1 and not isinstance(window[0], NUMBER):
             window = window[0]  # as OpenMV has it: a list of one input
+        shape = self.input_shape[i]
+        right = True
         if not isinstance(window, _NO_BUFFER):
             try:
-                return self._engine.write(self._state, self._arena, i, window)
-            except ValueError:
-                pass  # not a buffer, or not such a one: number by number then
+                given = getattr(window, "shape", None)  # of ndarrays
+                right = given is None or shape_fits(given, shape)
+                if right:
+                    return self._engine.write(self._state, self._arena, i, window)
+            except ValueError as e:
+                self._check_nan(i, e)  # else not a buffer, or not such a one: number by number then
         if self._numbers is None:
             self._numbers = [None] * len(self._inputs)
         numbers = self._numbers[i]
@@ -296,15 +366,32 @@ class Model:
         try:
             given = flatten(window, numbers, 0)
         except IndexError:
-            given = _count(window)
+            given = count(window)
         except TypeError:
             raise TypeError("input %d: expected numbers, given %s" % (i, _describe(window)))
+        except ValueError as e:
+            raise ValueError("input %d: expected the shape %s, given %s" % (i, shape, e))
         if given != len(numbers):
             given = "more" if given < 0 else given
-            raise ValueError(
-                "input %d: expected %d numbers %s, given %s" % (i, len(numbers), self.input_shape[i], given)
-            )
-        self._engine.write(self._state, self._arena, i, numbers)
+            raise ValueError("input %d: expected %d numbers %s, given %s" % (i, len(numbers), shape, given))
+        if not (right and fits(window, shape)):
+            raise ValueError("input %d: expected the shape %s, given %s" % (i, shape, _shape(window)))
+        try:
+            self._engine.write(self._state, self._arena, i, numbers)
+        except ValueError as e:
+            self._check_nan(i, e)
+            raise
+
+    def _check_nan(self, i, error):
+        """An engine's "number 17 is NaN" with its place in the shape."""
+        words = str(error).split(" ")
+        if words[-1] == "NaN":
+            number = int(words[1])
+            place = []
+            for n in reversed(self.input_shape[i]):
+                place.insert(0, number % n)
+                number //= n
+            raise ValueError("input %d: NaN at %s" % (i, place))
 
     def _read_outputs(self, out):
         # (No comprehension here: it would make `self` a cell, which is allocated.)
@@ -330,8 +417,14 @@ class Model:
         return list(floats)
 
 
-def _closed(raw_in=None, raw_out=None):
-    raise ValueError("the model is closed")
+class _Closed:
+    """The engine of a model that has been closed."""
+
+    def __getattr__(self, name):
+        raise ValueError("the model is closed")
+
+    def enter(self, *_, **__):
+        raise ValueError("the model is closed")
 
 
 def _find_engine(name, file):
@@ -350,12 +443,17 @@ def _find_engine(name, file):
         try:
             import _hognose
 
-            return _hognose, "native"
-        except (ImportError, ValueError) as e:  # ValueError: a .mpy for another architecture or version
-            if name:
-                from .failure import how_to_install
+            if hasattr(_hognose, "enter"):
+                return _hognose, "native"
+            error = "%s is another version's, or none of ours" % getattr(_hognose, "__file__", "it")
+        except MemoryError:
+            raise MemoryError("_hognose needs more RAM than %d bytes: see `hognose module`" % _free())
+        except Exception as e:  # a .mpy for another architecture, a damaged one, a stray .py …
+            error = e
+        from .failure import how_to_install, is_absent
 
-                raise ImportError(how_to_install(e))
+        if name or not is_absent(error):
+            raise ImportError(how_to_install(error))
     from .reference import Reference
 
     return Reference(), "reference"
@@ -399,7 +497,14 @@ def _free():
 def _describe(window):
     """What somebody handed over: its type, with the number of items where it has one."""
     name = type(window).__name__
-    return "%s of %d" % (name, len(window)) if isinstance(window, _NEST) else name
+    return "%s of %d" % (name, len(window)) if isinstance(window, NEST) else name
+
+
+def _shape(x):
+    """Of a nest of lists, or an array."""
+    if not isinstance(x, NEST):
+        return getattr(x, "shape", ())
+    return (len(x),) + _shape(x[0]) if x else (0,)
 
 
 def _bytes_view(source):
@@ -409,43 +514,3 @@ def _bytes_view(source):
 
 def _describe_tensor(t):
     return "%s %s" % (t.shape, hogfile.DTYPES[t.dtype])
-
-
-def flatten(x, numbers, at):
-    """Copies a nest of numbers to the array from `at` on; returns where it ended. Lists need no memory."""
-    if not isinstance(x, _NEST):
-        if isinstance(x, str):
-            raise TypeError("not a number")
-        try:
-            x = iter(x)
-        except TypeError:
-            numbers[at] = x  # a number, or another TypeError
-            return at + 1
-        for v in x:
-            at = flatten(v, numbers, at)
-        return at
-    if not x or not isinstance(x[0], _NEST):
-        start = at
-        try:
-            for v in x:
-                numbers[at] = v
-                at += 1
-            return at
-        except TypeError:
-            x = x[at - start :]  # from what is no number on
-    for v in x:
-        at = flatten(v, numbers, at)
-    return at
-
-
-def _count(x):
-    """The numbers in a nest; -1 where it does not tell."""
-    if isinstance(x, _NEST):
-        counts = [_count(v) for v in x]
-        return -1 if -1 in counts else sum(counts)
-    if isinstance(x, _NUMBER):
-        return 1
-    try:
-        return len(x)
-    except TypeError:
-        return -1

@@ -24,12 +24,14 @@ class Model:
     output_shape: list[tuple[int, ...]]
     output_zero_point: list[int]
     ram: int
+    work: int
     def __init__(
         self,
         source: str | PathLike[str] | Buffer,
         engine: Literal["native", "reference"] | None = None,
         arena: Buffer | None = None,
         stream: bool = False,
+        max_work: int = ...,
     ) -> None: ...
     @property
     def labels(self) -> list[str] | None: ...
@@ -53,5 +55,3 @@ class Model:
     def deinit(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-
-def flatten(x: Any, numbers: Any, at: int) -> int: ...

@@ -180,6 +180,7 @@ class Stream:
         """`engine` answers for inputs and outputs, `parts_engine` runs what is read."""
         self._engine, self._parts_engine = engine, parts_engine
         self.STATE_SIZE = engine.STATE_SIZE
+        self.enter, self.leave = engine.enter, engine.leave
         self.write, self.read = engine.write, engine.read
         return self
 
@@ -200,12 +201,6 @@ class Stream:
         self._ports = ports.prefix
         return self._engine.load(memoryview(self._ports), state)
 
-    def invoke(self, state, arena, inputs, outputs):
-        self._engine.invoke(state, arena, inputs, outputs)  # all is checked before anything runs
-        self.run(state, arena, self._initial, self._count)
-        if outputs is not None:
-            self._engine.invoke(state, arena, None, outputs)
-
     def run(self, _, arena, first, last):
         """Runs operators first ... last - 1."""
         if not 0 <= first <= last <= self._count:
@@ -216,6 +211,11 @@ class Stream:
                 if part is not self._loaded:
                     self._fill(part)
                 self._parts_engine.run(self._state, arena, a - part.first, b - part.first)
+
+    def step(self, state, arena, i):
+        """Runs operator `i`, and returns the number of the next one."""
+        self.run(state, arena, i, i + 1)
+        return i + 1
 
     def close(self):
         self._open.close()

@@ -82,6 +82,8 @@ class Tflm:
         if not tflm:
             raise ImportError("this firmware has no tflm")
         self._content = self._arena = self._head = self._interpreter = None
+        self._inputs = self._outputs = None  # of the run that has begun
+        self._turn = [None]  # empty from enter() to leave()
         Tflm._made += 1
         self._mark = struct.pack("<II", 0x6D6C6674, Tflm._made)
 
@@ -104,17 +106,31 @@ class Tflm:
             self._head[:] = self._mark
         return self._interpreter
 
+    def enter(self, state, arena, inputs, outputs):
+        """Takes the model for a run, until leave(). Raw inputs and outputs are copied by run()."""
+        try:
+            self._turn.pop()  # is one step, for threads too
+        except IndexError:
+            raise ValueError("the model is at work: one Model a thread")
+        self._inputs = inputs
+        self._outputs = outputs
+
+    def leave(self, state, arena, outputs):
+        """Lets go of the model."""
+        self._inputs = self._outputs = None
+        self._turn.append(None)
+
     def write(self, state, arena, i, numbers):
-        """Numbers (a buffer) to input `i`, quantized where it is; out of range saturates, NaN counts as 0."""
+        """Numbers (a buffer) to input `i`, quantized where it is; what is out of range saturates."""
         self.bind(arena).write(i, numbers)
 
     def read(self, state, arena, i, floats):
         """Output `i`, dequantized, to an array of type f."""
         self.bind(arena).read(i, floats)
 
-    def invoke(self, state, arena, inputs, outputs):
-        """Copies raw inputs in, runs, copies raw outputs out: a buffer, a tuple or list of them, or None."""
-        self.bind(arena).invoke(inputs, outputs)
+    def run(self, state, arena, first, last):
+        """Copies raw inputs in, runs, copies raw outputs out. TFLM has no run of a part."""
+        self.bind(arena).invoke(self._inputs, self._outputs)
 
     def profile(self):
         """Runs and returns a list of (operator, microseconds)."""

@@ -160,17 +160,33 @@ static bool transfer(hog_call_t *call, PyObject *given, bool output, bool copy) 
     return true;
 }
 
-static PyObject *do_invoke(PyObject *module, PyObject *args) {
+static PyObject *do_enter(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *state, *arena, *inputs, *outputs;
     model_t m;
-    if (!PyArg_ParseTuple(args, "OOOO:invoke", &state, &arena, &inputs, &outputs) || !open_model(&m, state, arena)) {
+    if (!PyArg_ParseTuple(args, "OOOO:enter", &state, &arena, &inputs, &outputs) || !open_model(&m, state, arena)) {
         return NULL;
     }
-    bool ok = transfer(&m.call, outputs, true, false) && transfer(&m.call, inputs, false, true);
+    bool ok = check(hog_enter(&m.call));
     if (ok) {
-        ok = check(hog_invoke(m.call.hog, m.call.arena) ? NULL : hog_endless(&m.call)) && transfer(&m.call, outputs, true, true);
+        ok = transfer(&m.call, outputs, true, false) && transfer(&m.call, inputs, false, true);
+        if (!ok) {
+            hog_leave(&m.call);
+        }
     }
+    close_model(&m);
+    return none_or_error(ok);
+}
+
+static PyObject *do_leave(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *state, *arena, *outputs;
+    model_t m;
+    if (!PyArg_ParseTuple(args, "OOO:leave", &state, &arena, &outputs) || !open_model(&m, state, arena)) {
+        return NULL;
+    }
+    bool ok = transfer(&m.call, outputs, true, true);
+    hog_leave(&m.call);
     close_model(&m);
     return none_or_error(ok);
 }
@@ -206,7 +222,8 @@ static PyMethodDef functions[] = {
     {"load", do_load, METH_VARARGS, "load(file, state): checks a .hog, fills state, returns the arena's size"},
     {"write", do_write, METH_VARARGS, "write(state, arena, i, numbers): numbers to input i"},
     {"read", do_read, METH_VARARGS, "read(state, arena, i, floats): output i to an array of type f"},
-    {"invoke", do_invoke, METH_VARARGS, "invoke(state, arena, inputs, outputs): copies in, runs, copies out"},
+    {"enter", do_enter, METH_VARARGS, "enter(state, arena, inputs, outputs): begins a run, copies in"},
+    {"leave", do_leave, METH_VARARGS, "leave(state, arena, outputs): ends a run, copies out"},
     {"run", do_run, METH_VARARGS, "run(state, arena, first, last): runs operators first to last - 1"},
     {"step", do_step, METH_VARARGS, "step(state, arena, i): runs operator i, returns the number of the next one"},
     {NULL, NULL, 0, NULL},

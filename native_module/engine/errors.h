@@ -26,6 +26,7 @@
     X(IO_ABSENT, "inputs or outputs of this type are not in this _hognose module") \
     X(WORK, "one run takes more work than the file says") \
     X(TOO_MUCH_WORK, "one run takes too much work") \
+    X(RESET_WORK, "a reset takes too much work") \
     X(ABSENT, "this operator is not in this _hognose module") \
     X(TYPE, "unknown type") \
     X(RECORD, "the record's length is wrong") \
@@ -56,7 +57,7 @@
     X(SCALE, "the scale is not a positive number") \
     X(FILL, "elements are not of 1, 2 or 4 bytes") \
     X(FUNCTION, "unknown function, or not of this type") \
-    X(TARGET, "a jump out of the plan, or back in the part that a reset runs") \
+    X(TARGET, "a jump out of the plan, or back into the part that a reset runs") \
     X(COUNTS, "not 4 coordinates, or not a column per class and at most one more")
 
 #define NAME(name, words) E_##name,

@@ -52,6 +52,9 @@ typedef struct {
 // The most work of one run that an engine takes on: the file's work times its turns and one. A Pico does this in an hour.
 #define HOG_MAX_WORK ((uint64_t)1 << 33)
 
+// The most work of a reset, which runs when a model is opened.
+#define HOG_MAX_RESET_WORK (1u << 24)
+
 // Validates a file of `length` bytes at `file` (4-byte aligned) and fills `h`. Where it returns an error, `where` is the
 // operator's index, or ~0u where it is the file as such.
 hog_error_t hog_load(hog_t *h, const void *file, size_t length, unsigned *where);

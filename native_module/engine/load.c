@@ -210,6 +210,9 @@ static hog_error_t check_plan(hog_t *h, uint32_t size, unsigned *where) {
             *where = h->index;
             return error;
         }
+        if (h->index < h->initial && h->work > HOG_MAX_RESET_WORK) {
+            return E_RESET_WORK;
+        }
         at += op->words * 4u;
     }
     return at == size ? E_OK : E_PLAN_END;

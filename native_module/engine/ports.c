@@ -30,6 +30,16 @@ static float number(const hog_numbers_t *n, size_t i) {
     }
 }
 
+size_t hog_find_nan(const hog_numbers_t *numbers) {
+    for (size_t i = 0; i < numbers->count && numbers->kind == 'f'; ++i) {
+        float x = number(numbers, i);
+        if (x != x) {
+            return i;
+        }
+    }
+    return numbers->count;
+}
+
 // A tensor that is not quantized holds the numbers themselves.
 static float scale_of(const hog_io_t *io) {
     return io->scale > 0 ? io->scale : 1.0f;
@@ -38,8 +48,7 @@ static float scale_of(const hog_io_t *io) {
 void hog_write_int8(const hog_io_t *io, void *bytes, const hog_numbers_t *numbers) {
     float scale = scale_of(io);
     for (size_t i = 0; i < numbers->count; ++i) {
-        float x = number(numbers, i) / scale;
-        x = x == x ? hog_clamp_float(x, -1000.0f, 1000.0f) : 0;
+        float x = hog_clamp_float(number(numbers, i) / scale, -1000.0f, 1000.0f);
         ((int8_t *)bytes)[i] = hog_saturate_int8(hog_round(x) + io->zero_point);
     }
 }
@@ -62,11 +71,12 @@ void hog_read_float32(const hog_io_t *io, const void *bytes, float *floats, size
 
 void hog_write_integers(const hog_io_t *io, void *bytes, const hog_numbers_t *numbers) {
     float scale = scale_of(io);
+    int32_t zero = io->zero_point;
     uint8_t *p = bytes;
     for (size_t i = 0; i < numbers->count; ++i, p += hog_size(io->type)) {
-        float x = number(numbers, i) / scale;
-        int32_t n = hog_round(x == x ? hog_clamp_float(x, -2147483648.0f, 2147483520.0f) : 0);
-        hog_put(p, io->type, hog_saturate(io->type, hog_add(n, io->zero_point)));
+        int32_t n = hog_round(hog_clamp_float(number(numbers, i) / scale, -2147483648.0f, 2147483520.0f));
+        n = zero < 0 ? hog_max(n, INT32_MIN - zero) : hog_min(n, INT32_MAX - zero);
+        hog_put(p, io->type, hog_saturate(io->type, n + zero));
     }
 }
 

@@ -90,8 +90,8 @@ static bool apart(const void *a, size_t a_size, const void *b, size_t b_size) {
     return (uintptr_t)a + a_size <= (uintptr_t)b || (uintptr_t)b + b_size <= (uintptr_t)a;
 }
 
-const char *hog_open(hog_call_t *call, const void *state, size_t state_size, void *arena, size_t arena_size) {
-    const hog_state_t *s = state;
+const char *hog_open(hog_call_t *call, void *state, size_t state_size, void *arena, size_t arena_size) {
+    hog_state_t *s = state;
     const char *error = check_state(call, state, state_size);
     if (error) {
         return error;
@@ -110,9 +110,22 @@ const char *hog_open(hog_call_t *call, const void *state, size_t state_size, voi
     if (!apart(arena, needed, s, sizeof(*s)) || !apart(arena, needed, s->file, s->length)) {
         return "the arena overlaps the file or the state";
     }
+    call->state = s;
     call->hog = &s->hog;
     call->arena = arena;
     return NULL;
+}
+
+const char *hog_enter(hog_call_t *call) {
+    if (call->state->busy) {
+        return "the model is at work: one Model a thread";
+    }
+    call->state->busy = 1;
+    return NULL;
+}
+
+void hog_leave(hog_call_t *call) {
+    call->state->busy = 0;
 }
 
 static size_t count_of(const hog_io_t *io) {
@@ -176,6 +189,10 @@ const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers) {
     }
     if (!is_known(numbers)) {
         return "numbers of an unknown type: use an array of type f";
+    }
+    size_t nan = hog_find_nan(numbers);
+    if (nan != n) {
+        return say(call, "number # is NaN", NULL, (long)nan, 0);
     }
     hog_find_port(io->type)->write(io, (uint8_t *)call->arena + io->ref, numbers);
     return NULL;

@@ -16,6 +16,7 @@
 #include "hog.h"
 
 typedef struct {
+    uint32_t busy;          // whether the model is between hog_enter() and hog_leave()
     uint32_t check;         // of all that follows
     uint32_t length;        // of the file
     const void *file;
@@ -25,6 +26,7 @@ typedef struct {
 #define HOG_TEXT_SIZE (120)     // of any error
 
 typedef struct {
+    hog_state_t *state;
     const hog_t *hog;
     void *arena;
     char text[HOG_TEXT_SIZE];         // an error with numbers in it
@@ -38,6 +40,9 @@ typedef struct hog_numbers {
     char kind;              // 'f' float, 'i' signed, 'u' unsigned, 0 something else
 } hog_numbers_t;
 
+// Index of the first number that is none, or the count.
+size_t hog_find_nan(const hog_numbers_t *numbers);
+
 // The kind of a typecode of Python's array and struct.
 char hog_kind(char typecode);
 
@@ -46,10 +51,13 @@ char hog_kind(char typecode);
 const char *hog_open_file(hog_call_t *call, void *state, size_t state_size, const void *file, size_t length);
 
 // Readies `call` for the functions below.
-const char *hog_open(hog_call_t *call, const void *state, size_t state_size, void *arena, size_t arena_size);
+const char *hog_open(hog_call_t *call, void *state, size_t state_size, void *arena, size_t arena_size);
 
-// Numbers to input `i`: as float32 or, quantized, as int8, where what is out of range saturates and NaN
-// counts as 0.
+// Takes the model for one run, until hog_leave(): a second thread, or an interrupt, is told so.
+const char *hog_enter(hog_call_t *call);
+void hog_leave(hog_call_t *call);
+
+// Numbers to input `i`, quantized where it is; what is out of range saturates. A NaN is an error.
 const char *hog_write(hog_call_t *call, long i, const hog_numbers_t *numbers);
 
 // Output `i` as float32, to `count` floats.

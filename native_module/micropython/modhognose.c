@@ -3,10 +3,13 @@
 // `_hognose` for MicroPython: a dynamic native module and a user C module in one file.
 //
 //     load(file, state) -> arena size
-//     write(state, arena, i, numbers), read(state, arena, i, floats)
-//     invoke(state, arena, inputs, outputs), run(state, arena, first, last)
+//     enter(state, arena, inputs, outputs): takes the model for a run; inputs are copied in, outputs checked
+//     write(state, arena, i, numbers)
+//     run(state, arena, first, last)
 //     step(state, arena, i) -> the next operator
-//     invoker(state, arena, file) -> a function of (inputs, outputs) that does the same in less time
+//     read(state, arena, i, floats)
+//     leave(state, arena, outputs): outputs are copied out
+//     invoker(state, arena, file) -> a function of (inputs, outputs): enter, run and leave in less time
 //     STATE_SIZE
 //
 // Nothing here allocates, except what invoker() returns and an exception's text.
@@ -101,56 +104,79 @@ static mp_obj_t do_read(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(read_obj, 4, 4, do_read);
 
-// Copies a buffer, or a tuple or list of them, to the inputs or from the outputs; or only checks them.
-static void transfer(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t given, bool output, bool copy) {
+// Copies a buffer, or a tuple or list of them, to the inputs or from the outputs; or only checks them. It never raises:
+// the model may have been entered.
+static const char *transfer(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t given, bool output, bool copy) {
     if (given == mp_const_none) {
-        return;
+        return NULL;
     }
     mp_uint_t flags = output ? MP_BUFFER_RW : MP_BUFFER_READ;
-    const char *error = output ? "an output is not a writable buffer" : "an input is not a buffer";
+    const char *wrong = output ? "an output is not a writable buffer" : "an input is not a buffer";
     mp_buffer_info_t info;
     size_t n = 1;
     mp_obj_t *items = NULL;
     if (!get_buffer(type, given, &info, flags)) {
-        if (mp_get_buffer(given, &info, MP_BUFFER_READ)) {
-            check(error);
+        if (!mp_obj_is_type(given, &mp_type_list) && !mp_obj_is_type(given, &mp_type_tuple)) {
+            return wrong;
         }
         mp_obj_get_array(given, &n, &items);
     }
-    check(hog_check_count(call, output, n));
-    for (size_t i = 0; i < n; ++i) {
+    const char *error = hog_check_count(call, output, n);
+    for (size_t i = 0; i < n && !error; ++i) {
         void *bytes;
-        if (items) {
-            info = buffer(items[i], flags, error);
+        if (items && !mp_get_buffer(items[i], &info, flags)) {
+            return wrong;
         }
-        check(hog_find(call, output, (long)i, info.len, &bytes));
-        if (copy) {
+        error = hog_find(call, output, (long)i, info.len, &bytes);
+        if (copy && !error) {
             memmove(output ? info.buf : bytes, output ? bytes : info.buf, info.len);
         }
     }
+    return error;
 }
 
-static void invoke(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t inputs, mp_obj_t outputs) {
-    transfer(call, type, outputs, true, false);
-    transfer(call, type, inputs, false, true);
-    check(hog_invoke(call->hog, call->arena) ? NULL : hog_endless(call));
-    transfer(call, type, outputs, true, true);
+static const char *enter(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t inputs, mp_obj_t outputs) {
+    const char *error = hog_enter(call);
+    if (!error) {
+        error = transfer(call, type, outputs, true, false);
+        error = error ? error : transfer(call, type, inputs, false, true);
+        if (error) {
+            hog_leave(call);
+        }
+    }
+    return error;
 }
 
-static mp_obj_t do_invoke(size_t n_args, const mp_obj_t *args) {
+static const char *leave(hog_call_t *call, const mp_obj_type_t *type, mp_obj_t outputs) {
+    const char *error = transfer(call, type, outputs, true, true);
+    hog_leave(call);
+    return error;
+}
+
+static mp_obj_t do_enter(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     hog_call_t call;
-    invoke(&call, open_model(&call, args[0], args[1]), args[2], args[3]);
+    const mp_obj_type_t *type = open_model(&call, args[0], args[1]);
+    check(enter(&call, type, args[2], args[3]));
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(invoke_obj, 4, 4, do_invoke);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(enter_obj, 4, 4, do_enter);
+
+static mp_obj_t do_leave(mp_obj_t state, mp_obj_t arena, mp_obj_t outputs) {
+    hog_call_t call;
+    const mp_obj_type_t *type = open_model(&call, state, arena);
+    check(leave(&call, type, outputs));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(leave_obj, do_leave);
 
 // A method of Model in C, for what was checked when it was made.
 typedef struct {
     mp_obj_base_t base;
     const mp_obj_type_t *bytearray; // see open_model()
-    mp_obj_t arena, file;           // objects that must not be freed
+    mp_obj_t owner, arena, file;    // objects that must not be freed; `owner` of the state
     void *place;                    // where the arena is
+    hog_state_t *state;
     hog_t hog;
 } invoker_t;
 
@@ -169,11 +195,17 @@ static mp_obj_t call_invoker(mp_obj_t self_in, size_t n_args, size_t n_kw, const
     check(good ? NULL : "invoke() takes raw_in and raw_out");
     hog_call_t call;
     mp_buffer_info_t arena;
+    call.state = self->state;
     call.hog = &self->hog;
     call.arena = self->place;
     get_buffer(self->bytearray, self->arena, &arena, MP_BUFFER_RW);
     check(arena.buf == call.arena && arena.len >= call.hog->arena_size ? NULL : "the arena was resized");
-    invoke(&call, self->bytearray, given[0], given[1]);
+    check(enter(&call, self->bytearray, given[0], given[1]));
+    if (!hog_invoke(call.hog, call.arena)) {
+        hog_leave(&call);
+        check(hog_endless(&call));
+    }
+    check(leave(&call, self->bytearray, given[1]));
     return mp_const_none;
 }
 
@@ -187,7 +219,7 @@ static mp_obj_t do_invoker(mp_obj_t state, mp_obj_t arena, mp_obj_t file) {
     type->name = MP_QSTR_invoke;
     MP_OBJ_TYPE_SET_SLOT(type, call, call_invoker, 0);
     invoker_t *self = m_malloc(sizeof(*self));
-    *self = (invoker_t) {{type}, bytearray, arena, file, call.arena, *call.hog};
+    *self = (invoker_t) {{type}, bytearray, state, arena, file, call.arena, call.state, *call.hog};
     return MP_OBJ_FROM_PTR(self);
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(invoker_obj, do_invoker);
@@ -220,7 +252,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_load, MP_OBJ_FROM_PTR(&load_obj));
     mp_store_global(MP_QSTR_write, MP_OBJ_FROM_PTR(&write_obj));
     mp_store_global(MP_QSTR_read, MP_OBJ_FROM_PTR(&read_obj));
-    mp_store_global(MP_QSTR_invoke, MP_OBJ_FROM_PTR(&invoke_obj));
+    mp_store_global(MP_QSTR_enter, MP_OBJ_FROM_PTR(&enter_obj));
+    mp_store_global(MP_QSTR_leave, MP_OBJ_FROM_PTR(&leave_obj));
     mp_store_global(MP_QSTR_invoker, MP_OBJ_FROM_PTR(&invoker_obj));
     mp_store_global(MP_QSTR_run, MP_OBJ_FROM_PTR(&run_obj));
     mp_store_global(MP_QSTR_step, MP_OBJ_FROM_PTR(&step_obj));
@@ -235,7 +268,8 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_load), MP_ROM_PTR(&load_obj) },
     { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&write_obj) },
     { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&read_obj) },
-    { MP_ROM_QSTR(MP_QSTR_invoke), MP_ROM_PTR(&invoke_obj) },
+    { MP_ROM_QSTR(MP_QSTR_enter), MP_ROM_PTR(&enter_obj) },
+    { MP_ROM_QSTR(MP_QSTR_leave), MP_ROM_PTR(&leave_obj) },
     { MP_ROM_QSTR(MP_QSTR_invoker), MP_ROM_PTR(&invoker_obj) },
     { MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&run_obj) },
     { MP_ROM_QSTR(MP_QSTR_step), MP_ROM_PTR(&step_obj) },

@@ -266,11 +266,11 @@ static bool get_number(const void *items, int typecode, size_t i, float *x) {
 }
 
 static int64_t round_between(float x, float min, float max) {
-    x = x == x ? MIN(MAX(x, min), max) : 0;
+    x = MIN(MAX(x, min), max);
     return (int64_t)(x < 0 ? x - 0.5f : x + 0.5f);
 }
 
-// Integers round half away from zero and saturate; NaN counts as 0.
+// Integers round half away from zero and saturate.
 static bool set_number(void *items, int typecode, size_t i, float x, int32_t zero_point) {
     int64_t n;
     switch (typecode) {
@@ -331,6 +331,9 @@ static mp_obj_t interpreter_write(mp_obj_t self_in, mp_obj_t index, mp_obj_t num
         float x;
         if (!get_number(info.buf, typecode, i, &x)) {
             mp_raise_ValueError(MP_ERROR_TEXT("numbers of an unknown type: use an array of type f"));
+        }
+        if (x != x) {
+            mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("number %u is NaN"), (unsigned)i);
         }
         if (!set_number(items, t.typecode, i, t.typecode == 'f' ? x : x / scale, t.zero_point)) {
             raise_type(tflite_type_name(t.type));

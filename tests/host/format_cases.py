@@ -89,6 +89,12 @@ def assemble(plan: bytes, data: bytes, arena: int, work: int, turns: int = 0) ->
     return struct.pack("<4sHHII", b"HOGN", 2, 3, length, zlib.crc32(checked)) + checked
 
 
+# The fields of a binary operator that only quantized numbers need.
+BINARY_SCALES = (
+    *("multiplier1", "multiplier2", "multiplier", "shift1", "shift2", "shift"),
+    *("in2_zp", "left_shift"),
+)
+
 PORT = struct.pack("<IBBHfiI", 0, ord("B"), 1, 0, 0.0, 0, 1)  # a byte: operators read what the arena holds
 
 

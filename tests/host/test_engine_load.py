@@ -664,7 +664,21 @@ def test_jumps_back() -> None:
         load(write_hog(fill, back, fill, initial=initial))
     load(write_hog(fill, ahead, fill, initial=2))
     refuses(write_hog(fill, back, fill, initial=2), "TARGET", 1)
+    refuses(write_hog(fill, back, fill, initial=2), "TARGET", 1)
+    refuses(write_hog(fill, fill, back, initial=2), "TARGET", 2)
     refuses(write_hog(fill, initial=2), "PLAN")
+
+
+def test_the_work_of_a_reset() -> None:
+    """At most 2^24 steps, of the first operators only; an operator has one for itself."""
+    n = 1 << 23
+    half, more = (
+        replace(VALID["fill"], fields={"out": 0, "count": count, "size": 1, "value": 0}).pack()
+        for count in (n - 1, n)
+    )
+    load(write_hog(half, half, arena=n, initial=2, steps=1 << 25))
+    refuses(write_hog(half, more, arena=n, initial=2, steps=1 << 25), "RESET_WORK")
+    load(write_hog(half, more, arena=n, initial=1, steps=1 << 25))
 
 
 # --- the file -----------------------------------------------------------------------------------

@@ -24,8 +24,20 @@ import pytest
 import format_page as page
 import hognose
 import tflite_builder
-from format_cases import MAKERS, PORT, Built, Case, Make, assemble, build, contiguous, pack_record
+from format_cases import (
+    BINARY_SCALES,
+    MAKERS,
+    PORT,
+    Built,
+    Case,
+    Make,
+    assemble,
+    build,
+    contiguous,
+    pack_record,
+)
 from format_page import TYPE_NAME
+from hognose import hogfile
 from hognose.reference import Reference
 from hognose_tools.compiler import compile_tflite, fixedpoint
 from hognose_tools.compiler.layouts import (
@@ -69,6 +81,11 @@ def load(engine: Engine, file: bytes) -> bytearray:
     state = bytearray(engine.STATE_SIZE)
     engine.load(memoryview(file), state)
     return state
+
+
+def invoke(engine: Engine, state: bytearray, arena: bytearray, file: bytes) -> None:
+    view = memoryview(file)
+    engine.run(state, arena, hogfile.initial(view), hogfile.count(view))
 
 
 # The example.
@@ -160,7 +177,7 @@ def results(built: Built, arena: bytearray) -> dict[str, np.ndarray]:
 
 def run_engine(engine: Engine, built: Built) -> tuple[dict[str, np.ndarray], bytearray]:
     state, arena = load(engine, built.file), bytearray(built.arena)
-    engine.invoke(state, arena, None, None)
+    invoke(engine, state, arena, built.file)
     return results(built, arena), arena
 
 
@@ -517,8 +534,9 @@ def test_work_that_cannot_be_stated(engine: Engine):
 def test_numbers_become_elements_and_elements_numbers(engine: Engine, kind: str):
     functions, size = page.functions(), ITEMSIZE[TYPECODE[kind]]
     (rng, *_) = seeds("numbers", kind)
-    given = np.concatenate([rng.normal(0, 200, 40), [np.nan, np.inf, -np.inf, 1e20, -1e20, 0.5, -1.5, 2.5]])
-    for scale, zero_point in ((0.0, 0), (0.37, 11), (1.0, -3)):
+    given = np.concatenate([rng.normal(0, 200, 40), [np.inf, -np.inf, 1e20, -1e20, 0.5, -1.5, 2.5]])
+    ends = {"int16": (-32768, 32767), "uint8": (0, 255)}.get(kind, (-128, 127))
+    for scale, zero_point in ((0.0, 0), (0.37, 11), (1.0, -3), (0.5, ends[0]), (0.5, ends[1])):
         port = struct.pack("<IBBHfiI", 0, ord(TYPECODE[kind]), 1, 0, scale, zero_point, len(given))
         plan = struct.pack("<HHHH", 1, 1, 0, 0) + 2 * port
         arena = bytearray(size * len(given))
@@ -526,6 +544,8 @@ def test_numbers_become_elements_and_elements_numbers(engine: Engine, kind: str)
         state = load(engine, file)
         op = SimpleNamespace(type=kind, scale=np.float32(scale), zero_point=zero_point)
         engine.write(state, arena, 0, array("f", given))
+        with pytest.raises(ValueError, match="number 3 is NaN"):
+            engine.write(state, arena, 0, array("f", [*given[:3], math.nan, *given[4:]]))
         elements = page.Tensor(arena, 0, TYPECODE[kind], (len(given),))
         expected = [functions["write_number"](op, v) for v in given.astype(np.float32)]
         assert np.array_equal(elements.numbers(), expected, equal_nan=kind == "float32")
@@ -553,7 +573,7 @@ def test_jumps(engine: Engine, turns: int):
     file = assemble(plan, struct.pack("<ii", 1, 5), 12, 100, turns)
     state, arena, ours, words = load(engine, file), bytearray(12), bytearray(12), ""
     try:
-        engine.invoke(state, arena, None, None)
+        invoke(engine, state, arena, file)
     except ValueError as e:
         words = str(e)
 
@@ -573,12 +593,6 @@ def test_jumps(engine: Engine, turns: int):
     assert ended == (not words) == (turns >= 4)
     assert ours == arena
     assert ended or f'"{words}"' in page.text().replace("N turns", f"{turns} turns")
-
-
-BINARY_SCALES = (
-    *("multiplier1", "multiplier2", "multiplier", "shift1", "shift2", "shift"),
-    *("in2_zp", "left_shift"),
-)
 
 
 # The page itself.

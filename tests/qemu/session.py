@@ -77,9 +77,13 @@ class Session:
 
 def board_files(name: str, full: bool = False, module: bytes | None = None) -> dict[str, bytes]:
     """The library and the native module for the board's architecture: small or full, or `module`."""
+    return library_files() | {"_hognose.mpy": module or preset(name, full).read_bytes()}
+
+
+def library_files() -> dict[str, bytes]:
     library = Path(hognose.__file__).parent
     files = {f"hognose/{p.relative_to(library)}": p.read_bytes() for p in library.rglob("*.py")}
-    return files | {"time.py": TIME, "_hognose.mpy": module or preset(name, full).read_bytes()}
+    return files | {"time.py": TIME}
 
 
 def preset(name: str, full: bool = False) -> Path:

@@ -14,6 +14,7 @@ import pytest
 from operator_models import Case, cases_in, differences
 
 import qemu
+from hognose import hogfile
 from hognose_tools.board.link import link
 from hognose_tools.compiler.disassemble import disassemble, needs
 
@@ -22,7 +23,7 @@ BOARDS = ("M0", "RV32", "XTENSA")
 SCRIPT = """
 import binascii, gc, sys
 
-def run(folder, hog, end, initial, sizes_in, sizes_out, source):
+def run(folder, hog, end, initial, count, sizes_in, sizes_out, source):
     gc.collect()
     if sys.path[0] != folder:
         sys.path[0] = folder
@@ -37,7 +38,9 @@ def run(folder, hog, end, initial, sizes_in, sizes_out, source):
         inputs.append(view[source : source + size])
         source += size
     outputs = [bytearray(size) for size in sizes_out]
-    _hognose.invoke(state, arena, inputs, outputs)
+    _hognose.enter(state, arena, inputs, outputs)
+    _hognose.run(state, arena, initial, count)
+    _hognose.leave(state, arena, outputs)
     for data in outputs:
         for i in range(0, len(data), 256):
             print(binascii.hexlify(data[i : i + 256]).decode())
@@ -58,8 +61,8 @@ class Batch:
         model = disassemble(hog)
         at = self._place(hog)
         sizes = [[p.size * p.dtype.itemsize for p in ports] for ports in (model.inputs, model.outputs)]
-        numbers = at, at + len(hog), model.initial, *sizes, self._place(source)
-        self.calls.append((case, f"run({folder!r}, {', '.join(map(str, numbers))})"))
+        places = at, at + len(hog), model.initial, hogfile.count(memoryview(hog)), *sizes, self._place(source)
+        self.calls.append((case, f"run({folder!r}, {', '.join(map(str, places))})"))
 
     def _place(self, blob: bytes) -> int:
         self.memory += bytes(-len(self.memory) % 16)

@@ -19,13 +19,14 @@ from hognose_tools.runners.pico import Pico, missing, place
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no emulated Pico: {missing()}")
 
+MODULES = (*PRESETS, "linked")
 PATIENCE = 120.0  # seconds for a board that another emulator keeps waiting
 
 SETUP = """
 import sys
-sys.path.insert(0, "/{folder}")
+sys.path.insert(0, "/{module}")
 from on_device import common
-common.start("native", "/models", {full})
+common.start("native", "/models", "{module}")
 """
 
 # Files that lie in the flash one after another, compressed, become files: faster than a serial line.
@@ -52,22 +53,32 @@ with deflate.DeflateIO(packed, deflate.ZLIB) as files:
 class Device:
     """A Pico for many tests; one that has crashed or fallen silent is started anew for the next one."""
 
-    def __init__(self, flash: Path, folder: str, full: bool):
+    def __init__(self, flash: Path, module: str):
         self._flash = flash
-        self._setup = SETUP.format(folder=folder, full=full)
+        self._setup = SETUP.format(module=module)
         self._pico: Pico | None = None
+        self._failed: Exception | None = None  # to start: no other test tries it again
 
     def run(self, test: str) -> str:
         """What the test prints, or the traceback in which it ends."""
+        if self._failed:
+            raise self._failed
         try:
             if self._pico is None:
-                self._pico, self._link = boot(self._flash)
-                self._link.exec(self._setup)
+                self._start()
             return self._link.exec(f"common.run({test!r})", silence=PATIENCE).decode().replace("\r\n", "\n")
         except BoardError as e:
             return e.traceback
         except Exception:
             self.close()
+            raise
+
+    def _start(self) -> None:
+        try:
+            self._pico, self._link = boot(self._flash)
+            self._link.exec(self._setup, silence=PATIENCE)
+        except Exception as e:
+            self._failed = e
             raise
 
     def close(self) -> None:
@@ -78,7 +89,11 @@ class Device:
 
 def boot(flash: Path) -> tuple[Pico, Connection]:
     pico = Pico(flash=flash).start(PATIENCE)
-    return pico, Connection(pico.url, PATIENCE)
+    try:
+        return pico, Connection(pico.url, PATIENCE)
+    except BaseException:
+        pico.stop()
+        raise
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +107,8 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     models = [p for p in folder.rglob("*") if p.is_file()]
     files |= {f"models/{p.relative_to(folder)}": p.read_bytes() for p in models}
     if available("armv6m"):
-        files |= {f"{preset}/_hognose.mpy": link("armv6m", preset).mpy for preset in PRESETS}
+        wanted = {preset: preset for preset in PRESETS} | {"linked": device_models.needed(folder)}
+        files |= {f"{name}/_hognose.mpy": link("armv6m", what).mpy for name, what in wanted.items()}
     packer = zlib.compressobj(wbits=12)  # a window of 4 KB
     packed = b""
     for name, content in files.items():
@@ -110,18 +126,18 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=PRESETS)
+@pytest.fixture(scope="module", params=MODULES)
 def device(request: pytest.FixtureRequest, flash: bytes, tmp_path_factory: pytest.TempPathFactory):
     name = request.param
     if not available("armv6m"):
         pytest.skip("no native module: make natmod")
     path = tmp_path_factory.mktemp(name) / "flash.img"
     path.write_bytes(flash)
-    device = Device(path, name, name == "full")
+    device = Device(path, name)
     yield device
     device.close()
 
 
 @pytest.mark.parametrize("test", device_suite.TESTS)
 def test_api(device: Device, test: str) -> None:
-    device_suite.judge(test, "native", device.run(test))
+    device_suite.judge(device.run(test))

@@ -15,7 +15,7 @@ from on_device import damage
 
 from hognose_tools.analysis.oracle import Oracle
 from hognose_tools.compiler import compile_tflite
-from hognose_tools.compiler.disassemble import disassemble
+from hognose_tools.compiler.disassemble import disassemble, needs
 from hognose_tools.compiler.lower import LOWER
 from hognose_tools.compiler.ports import Port
 from hognose_tools.data.samples import float32, quantized
@@ -85,6 +85,11 @@ def write_others(folder: Path) -> None:
         if name in LOWER:
             case = examples(name, dtype)[-1]
             write(folder / "cases" / f"{name}_{dtype}", case.tflite, case.inputs)
+
+
+def needed(folder: Path) -> set[tuple[str, str]]:
+    """What a native module needs for all models in the folder."""
+    return set().union(*(needs(disassemble(p.read_bytes())) for p in folder.rglob("*.hog")))
 
 
 def write(path: Path, tflite: bytes, inputs: Sequence[np.ndarray] | None = None, **options) -> None:

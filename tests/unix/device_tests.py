@@ -9,5 +9,5 @@ import sys
 from on_device import common
 
 engine, folder, test = sys.argv[1:]
-common.start(engine, folder, full=True)
+common.start(engine, folder, "full")
 common.run(test)

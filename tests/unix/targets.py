@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,16 +28,33 @@ class Target:
 
     def run(self, *arguments: str | Path, heap: str = "4m") -> subprocess.CompletedProcess:
         """Runs a script with arguments; skips where the interpreter or module is not built."""
+        return subprocess.run(
+            **self._process(arguments, heap),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    def start(self, *arguments: str | Path, heap: str = "4m") -> subprocess.Popen:
+        """The same while it runs; its output comes at once."""
+        return subprocess.Popen(
+            **self._process(arguments, heap), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+
+    def _process(self, arguments: tuple[str | Path, ...], heap: str) -> dict[str, Any]:
         for needed in (self.program, *self.paths):
             if not needed.exists():
                 pytest.skip(f"{needed.relative_to(ROOT)} is not built: make unix natmod")
         paths = os.pathsep.join(str(p) for p in (ROOT / "device_lib", *self.paths))
         python = self.name.startswith("cpython")
         command = [self.program, *([] if python else ["-X", f"heapsize={heap}"]), *arguments]
-        environment = {**os.environ, "PYTHONPATH" if python else "MICROPYPATH": paths}
-        return subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
-        )
+        environment = {
+            **os.environ,
+            "PYTHONPATH" if python else "MICROPYPATH": paths,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {"args": command, "env": environment}
 
 
 TARGETS = [

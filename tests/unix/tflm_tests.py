@@ -129,7 +129,8 @@ def test_numbers(folder):
     (t,) = i.inputs
     assert (t.dtype, t.typecode, t.shape, t.size, t.nbytes) == ("int8", "b", (1, 8), 8, 8)
     assert t.scale == 0.5 and t.zero_point == 3
-    i.write(0, array("f", [0, 0.25, -0.25, 0.24, 1000, -1000, float("nan"), float("inf")]))
+    raises(ValueError, "number 6 is NaN", i.write, 0, array("f", [0] * 6 + [float("nan"), 0]))
+    i.write(0, array("f", [0, 0.25, -0.25, 0.24, 1000, -1000, 0, float("inf")]))
     raw = bytearray(8)
     i.get_input(0, raw)
     assert list(array("b", raw)) == [3, 4, 2, 3, 127, -128, 3, 127], list(array("b", raw))

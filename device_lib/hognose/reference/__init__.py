@@ -14,6 +14,9 @@ from .arithmetic import clamp, f32, get, put, round_to_int, wrap
 from .load import File
 
 _CHUNK = 128  # numbers that are converted at once
+# Of a side of the model: its name, what to say where it is no buffer, or one of another size.
+_INPUT = ("input", "an input is not a buffer", "%d bytes given, the input takes %d")
+_OUTPUT = ("output", "an output is not a writable buffer", "room for %d bytes, the output has %d")
 _RANGE = {"b": (-128, 127), "h": (-32768, 32767), "B": (0, 255)}
 
 
@@ -28,18 +31,59 @@ class Reference:
 
     def __init__(self):
         self.file = None
+        self._turn = [None]  # empty from enter() to leave()
 
     def load(self, file, state=None):
         """Validates the file and returns the arena's size in bytes. ValueError says what is wrong."""
         self.file = File(file)
         return self.file.arena_size
 
+    def enter(self, state, arena, inputs, outputs):
+        """Takes the model for a run, until leave(). Copies raw inputs in, and checks what outputs go to.
+
+        Each is a buffer, a tuple or list of them, or None. ValueError: another thread is at it.
+        """
+        try:
+            self._turn.pop()  # is one step, for threads too
+        except IndexError:
+            raise ValueError("the model is at work: one Model a thread")
+        try:
+            _checked(outputs, self.file.outputs, _OUTPUT)
+            arena = memoryview(arena)
+            for at, view, size in _checked(inputs, self.file.inputs, _INPUT):
+                for start in range(0, len(view), _CHUNK):
+                    piece = view[start : start + _CHUNK]
+                    arena[at : at + len(piece) * size] = piece if size == 1 else bytes(piece)
+                    at += len(piece) * size
+        except BaseException:
+            self._turn.append(None)
+            raise
+
+    def leave(self, state, arena, outputs):
+        """Copies raw outputs out, and lets go of the model."""
+        arena = memoryview(arena)
+        try:
+            for at, view, size in _checked(outputs, self.file.outputs, _OUTPUT):
+                total = len(view) * size
+                for start in range(0, total, _CHUNK):
+                    n = min(_CHUNK, total - start)
+                    piece = bytes(arena[at + start : at + start + n])
+                    struct.pack_into("%ds" % n, view, start, piece)
+        finally:
+            self._turn.append(None)
+
     def write(self, state, arena, i, numbers):
-        """Numbers (a buffer) to input `i`, quantized where it is; out of range saturates, NaN counts as 0."""
+        """Numbers (a buffer) to input `i`, quantized where it is; what is out of range saturates.
+
+        ValueError: their count is wrong, or one is NaN.
+        """
         io = self._io(self.file.inputs, i, "input")
         numbers = _flat(numbers)
         if len(numbers) != io.size:
             raise ValueError("%d numbers given, the input takes %d" % (len(numbers), io.size))
+        for k, x in enumerate(numbers):
+            if x != x:
+                raise ValueError("number %d is NaN" % k)
         at = io.ref
         for start in range(0, io.size, _CHUNK):
             values = [f32(x) for x in numbers[start : start + _CHUNK]]
@@ -51,6 +95,7 @@ class Reference:
     def read(self, state, arena, i, floats):
         """Output `i`, dequantized, to an array of type f."""
         io = self._io(self.file.outputs, i, "output")
+        floats = _floats(floats)
         if len(floats) != io.size:
             raise ValueError("room for %d floats, the output has %d" % (len(floats), io.size))
         scale = io.scale if io.scale > 0 else 1.0
@@ -69,25 +114,6 @@ class Reference:
         if not 0 <= i < len(ios):
             raise ValueError("no %s %d: the model has %d" % (what, i, len(ios)))
         return ios[i]
-
-    def invoke(self, state, arena, inputs, outputs):
-        """Copies raw inputs in, runs, copies raw outputs out: a buffer, a tuple or list of them, or None."""
-        arena = memoryview(arena)
-        inputs = _buffers(inputs, self.file.inputs, "inputs")
-        outputs = _buffers(outputs, self.file.outputs, "outputs")
-        for io, given in zip(self.file.outputs, outputs):
-            size = len(bytes(memoryview(given)))
-            if size != io.nbytes():
-                raise ValueError("room for %d bytes, the output has %d" % (size, io.nbytes()))
-        for io, given in zip(self.file.inputs, inputs):
-            given = bytes(memoryview(given))
-            if len(given) != io.nbytes():
-                raise ValueError("%d bytes given, the input takes %d" % (len(given), io.nbytes()))
-            arena[io.ref : io.ref + io.nbytes()] = given
-        self.run(state, arena, self.file.initial, self.file.count)
-        for io, given in zip(self.file.outputs, outputs):
-            n = io.nbytes()
-            struct.pack_into("%ds" % n, given, 0, bytes(arena[io.ref : io.ref + n]))
 
     def run(self, state, arena, first, last):
         """Runs operators first ... last - 1."""
@@ -119,14 +145,13 @@ class Reference:
 
 
 def _quantize(x, io):
-    """A caller's number for an input; unlike QUANTIZE it saturates, and NaN counts as 0."""
-    x = f32(x / (io.scale if io.scale > 0 else 1.0))
-    x = clamp(x if x == x else 0.0, -2147483648.0, 2147483520.0)
+    """A caller's number for an input; unlike QUANTIZE it saturates."""
+    x = clamp(f32(x / (io.scale if io.scale > 0 else 1.0)), -2147483648.0, 2147483520.0)
     if io.dtype == "b":
         x = clamp(x, -1000.0, 1000.0)
-    n = wrap(round_to_int(x) + io.zero_point)
+    n = round_to_int(x) + io.zero_point
     if io.dtype == "?":
-        return n != 0
+        return clamp(n, -0x80000000, 0x7FFFFFFF) != 0
     low, high = _RANGE.get(io.dtype, (-0x80000000, 0x7FFFFFFF))
     return clamp(n, low, high)
 
@@ -146,11 +171,63 @@ def _flat(numbers):
     return view.cast("B").cast(view.format.lstrip("@=<"))
 
 
-def _buffers(given, ios, what):
+def _floats(floats):
+    """A buffer of float32 to write to."""
+    try:
+        view = memoryview(floats)
+    except TypeError:
+        raise ValueError("the floats are not a writable buffer")
+    if hasattr(view, "format"):
+        if view.readonly or not view.c_contiguous:
+            raise ValueError("the floats are not a writable buffer")
+        if view.format.lstrip("@=<") != "f":
+            raise ValueError("the floats are not an array of type f")
+        return view.cast("B").cast("f")
+    if len(view) and not _is_of_floats(view):
+        raise ValueError("the floats are not an array of type f")
+    return view
+
+
+def _is_of_floats(view):
+    """MicroPython does not tell: elements of 4 bytes that hold halves are of type f."""
+    kept = view[0]
+    try:
+        view[0] = 0.5
+        found = view[0] == 0.5
+        view[0] = kept
+    except TypeError:
+        return False
+    return found and len(bytes(view[:1])) == 4
+
+
+def _checked(given, ios, side):
+    """Of inputs or outputs: the place in the arena, a view of the caller's buffer, bytes of its elements."""
+    name, no_buffer, wrong_size = side
     if given is None:
         return ()
     if not isinstance(given, (tuple, list)):
         given = (given,)
     if len(given) != len(ios):
-        raise ValueError("%d %s given, the model has %d" % (len(given), what, len(ios)))
-    return given
+        raise ValueError("%d %ss given, the model has %d" % (len(given), name, len(ios)))
+    result = []
+    for io, buffer in zip(ios, given):
+        try:
+            view, size = _raw(buffer, name == "output")
+        except TypeError:
+            raise ValueError(no_buffer)
+        if len(view) * size != io.nbytes():
+            raise ValueError(wrong_size % (len(view) * size, io.nbytes()))
+        result.append((io.ref, view, size))
+    return result
+
+
+def _raw(buffer, to_write):
+    """A view of a buffer and the bytes of its elements; TypeError where it cannot be read, or written."""
+    view = memoryview(buffer)
+    if hasattr(view, "cast"):
+        view, size = view.cast("B"), 1
+    else:
+        size = len(bytes(view[:1])) if len(view) else 1  # MicroPython does not tell
+    if to_write and len(view):
+        view[0] = view[0]
+    return view, size

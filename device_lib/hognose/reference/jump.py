@@ -17,7 +17,7 @@ def check(file, op, loops):
     condition, target = op[_CONDITION], op[_TARGET]
     if condition != NONE and not file.in_arena(condition, 1, 1):
         raise fail("INPUT")
-    if target > file.count or (target <= file.index < file.initial):
+    if target > file.count or (target <= file.index and target < file.initial):
         raise fail("TARGET")
     return 0
 

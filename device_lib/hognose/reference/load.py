@@ -22,6 +22,7 @@ _MAX_LOOPS = const(6)
 
 _LOOP_SIZE = const(12)
 _MAX_WORK = 1 << 33
+_MAX_RESET_WORK = const(1 << 24)
 
 
 class Operator:
@@ -143,6 +144,8 @@ class File(Memory):
                 self.work = min(self.work + 1 + self._check_operator(at, end), 0xFFFFFFFF)
             except ValueError as e:
                 raise ValueError("operator %d: %s" % (self.index, e.args[0]))
+            if self.index < self.initial and self.work > _MAX_RESET_WORK:
+                raise fail("RESET_WORK")
             at += 4 * struct.unpack_from("<H", self._file, at + 2)[0]
         if at != end:
             raise fail("PLAN_END")

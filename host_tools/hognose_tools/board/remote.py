@@ -15,20 +15,22 @@ from .examine import examine
 from .library import check_ram, library
 
 # In small reads: a serial port without flow control loses what does not fit its buffer.
+# (The library comes first, as in an app: compiling it takes RAM that the model can have afterwards.)
 LOAD = """
-import os, sys, uctypes
+import gc, hognose, os, sys, uctypes
 
 class Source:
     def __init__(self, name):
         self.file = open(name, "rb")
     def readinto(self, buffer):
-        size = len(bytes(buffer))
+        size = len(buffer) * len(bytes(memoryview(buffer)[:1]))
         view = memoryview(uctypes.bytearray_at(uctypes.addressof(buffer), size))
         for at in range(0, size, 128):
             if not self.file.readinto(view[at : at + 128]):
                 return at
         return size
 
+gc.collect()
 hog = bytearray(os.stat("model.hog")[6])
 Source("model.hog").readinto(hog)
 """

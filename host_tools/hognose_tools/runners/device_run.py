@@ -31,7 +31,7 @@ def run(model, mode, sequence, source, sink, done):
             model.reset()
         count += 1
         if mode.startswith("layers"):
-            _layers(model, inputs, sink, mode.split()[1:])
+            _layers(model, given, sink, mode.split()[1:])
         else:
             if numbers:
                 model.predict(given, out=taken)
@@ -42,18 +42,18 @@ def run(model, mode, sequence, source, sink, done):
         done()
 
 
-def _layers(model, inputs, sink, places):
+def _layers(model, given, sink, places):
     # The engine's own functions, because Model has none for a part of an inference.
-    engine, state, arena = model._engine, model._state, memoryview(model._arena)
-    for tensor, buffer in zip(model._inputs, inputs):
-        arena[tensor.ref : tensor.ref + tensor.nbytes()] = bytes(buffer)
+    engine, state, arena = model._engine, model._state, model._arena
+    engine.enter(state, arena, given, None)
     done = model._initial
     for place in places:
         at, size, end = [int(n) for n in place.split(":")]
         if end > done:
-            engine.run(state, model._arena, done, end)
+            engine.run(state, arena, done, end)
             done = end
-        sink.write(arena[at : at + size])
+        sink.write(memoryview(arena)[at : at + size])
+    engine.leave(state, arena, None)
 
 
 def _buffers(shapes, dtypes, numbers):

@@ -121,8 +121,11 @@ class Pico:
         """The serial port, as pyserial and `mpremote connect` take it."""
         return f"socket://127.0.0.1:{self._port}"
 
-    def mpremote(self, *arguments: str, timeout: float = 120) -> str:
-        """Runs mpremote on the board; its output, or CalledProcessError."""
+    def mpremote(self, *arguments: str, timeout: float = 600) -> str:
+        """Runs mpremote on the board; its output, or CalledProcessError.
+
+        `timeout` is for a board that hangs: on a busy machine, installing many files takes minutes.
+        """
         command = [sys.executable, "-m", "mpremote", "connect", self.url, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
         return done.stdout

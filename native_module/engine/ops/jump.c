@@ -9,7 +9,7 @@ hog_error_t hog_check_jump(hog_t *h, const void *record) {
         return E_INPUT;
     }
     bool back = op->target <= h->index;
-    return op->target > h->ops || (back && h->index < h->initial) ? E_TARGET : E_OK;
+    return op->target > h->ops || (back && op->target < h->initial) ? E_TARGET : E_OK;
 }
 
 void hog_jump(const hog_t *h, void *arena, const void *record) {

@@ -68,6 +68,8 @@ def _fully_connected(d: Draw, name: str) -> Case:
     if d.flag():  # one row has kernels of its own, in blocks of 32 channels and 128 inputs
         depth, units, lead = 8 * d.int(1, 40), d.of((units, d.int(1, 70))), d.of(((1,), (1, 1)))
     x = d.input((*lead, depth), **d.quantization())
+    if d.dtype == "int16" and d.flag():
+        d.bias = np.int32
     w, bias, near = draw_weights(d, x, (units, depth), depth, axis=0)
     if d.weights == d.dtype and d.int(0, 4) == 4:  # weights that the model computes
         w = d.input((units, depth), **d.quantization(0.01))

@@ -22,16 +22,21 @@ class Skip(Exception):
 
 
 class _Here:
-    """`engine`: which to test; `full`: has all operators; `folder`: what device_models.py has written."""
+    """`engine`: which to test; `folder`: what device_models.py has written.
 
-    engine = folder = full = None
+    `full`: the engine runs all models in the folder; `complete`: it has all operators.
+    """
+
+    engine = folder = full = complete = None
 
 
 here = _Here()
 
 
-def start(engine, folder, full):
-    here.engine, here.folder, here.full = engine, folder, full
+def start(engine, folder, module):
+    """`module`: the native one is "small", "full", or "linked" for the models in the folder."""
+    here.engine, here.folder = engine, folder
+    here.full, here.complete = module != "small", module == "full"
 
 
 def run(test):

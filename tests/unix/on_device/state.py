@@ -3,9 +3,10 @@
 
 from array import array
 
+import hognose
 from hognose import lite
 
-from .common import content, here, model, numbers, raises, refused_by_the_small_engine
+from .common import Skip, content, here, model, numbers, path, raises, refused_by_the_small_engine
 
 
 def run_frames(m, name, out):
@@ -115,4 +116,100 @@ def test_no_state():
 def test_closed():
     m = model("streams/window")
     m.deinit()
-    raises((ValueError, TypeError), "", m.invoke, bytes(4), bytearray(12))
+    m.deinit()  # does no harm
+    assert repr(m) == "<Model %s: closed>" % path("streams/window.hog"), repr(m)
+    for method in (m.invoke, m.reset, m.profile, m.summary):
+        raises(ValueError, "the model is closed", method)
+    raises(ValueError, "the model is closed", m.invoke, bytes(4), bytearray(12))
+    raises(ValueError, "the model is closed", m.invoke, raw_in=bytes(4))
+    raises(ValueError, "the model is closed", m.predict, [0] * 4)
+    raises(ValueError, "the model is closed", lambda: m.meta)
+
+
+def test_one_model_a_thread():
+    """A thread that comes while another one is at it is told so; the other one's answers stay right."""
+    try:
+        import _thread
+        import time
+    except ImportError:
+        raise Skip("no threads here")
+    m = model("gestures")
+    windows = [array("f", [x] * 60) for x in (0.5, -1.5)]
+    expected = [m.predict(window) for window in windows]
+    seen = [[0, 0, 0], [0, 0, 0]]  # right, refused, wrong
+    ended = []
+
+    def work(k):
+        out = array("f", bytes(12))
+        for _ in range(300):
+            try:
+                m.predict(windows[k], out=out)
+                seen[k][0 if list(out) == expected[k] else 2] += 1
+            except ValueError as e:
+                seen[k][1 if str(e) == "the model is at work: one Model a thread" else 2] += 1
+        ended.append(k)
+
+    for k in (0, 1):
+        _thread.start_new_thread(work, (k,))
+    while len(ended) < 2:
+        time.sleep(0.01)
+    assert seen[0][2] == seen[1][2] == 0 and seen[0][0] + seen[1][0] > 0, seen
+    assert m.predict(windows[0]) == expected[0]
+
+
+def test_predict_within_predict():
+    """As from an interrupt: refused, and the one that was at it goes on."""
+    m = model("gestures")
+    expected, words = m.predict([0.5] * 60), []
+
+    def interrupted():
+        for i in range(60):
+            if i == 30:
+                for again in (m.predict, m.invoke):
+                    try:
+                        again([1] * 60)
+                    except ValueError as e:
+                        words.append(str(e))
+                for method in (m.reset, m.profile, m.deinit):
+                    raises(ValueError, "the model is at work", method)
+            yield 0.5
+
+    assert m.predict(interrupted()) == expected
+    assert words == ["the model is at work: one Model a thread"] * 2, words
+
+
+def test_interrupted():
+    """Ctrl-C during a run: the model then is as after a reset."""
+
+    class Stopped(BaseException):
+        pass
+
+    scores, out = content("streams/window.scores"), bytearray(12)
+    m = model("streams/window")
+    frames = content("streams/window.frames")
+    m.invoke(frames[:4], out)
+    engine, m.work = m._engine, 1 << 30  # so that it runs in steps, as a long one
+
+    class Stopping:
+        def step(self, state, arena, i):
+            if i == m._count - 1:
+                raise Stopped
+            return engine.step(state, arena, i)
+
+        def __getattr__(self, name):
+            return getattr(engine, name)
+
+    m._engine = Stopping()
+    m.invoke = lambda *raw: hognose.Model.invoke(m, *raw)  # not the one in C
+    raises(Stopped, "", m.invoke, frames[4:8], out)
+    m._engine = engine
+    assert run_frames(m, "window", out) == scores
+
+
+def test_work():
+    """Known before anything runs, and limited."""
+    m = model("gestures")
+    assert 200 < m.work < 100000, m.work
+    model("gestures", max_work=m.work)
+    words = "gestures.hog %d steps max_work is %d" % (m.work, m.work - 1)
+    raises(ValueError, words, model, "gestures", max_work=m.work - 1)

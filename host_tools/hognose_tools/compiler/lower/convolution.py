@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from tflite import TensorType
 
 from ..graph import Operator, Tensor
 from ..layouts import FUNCTIONS
@@ -13,7 +14,7 @@ from .geometry import POINT, Window, shape4, window
 from .move import copy
 from .steps import Const, Lowered, View
 from .tensors import Unsupported, activation, arithmetic, clamp, constant, contiguous
-from .weights import parameters, scales, weights_fit
+from .weights import bias_is_64_bits, parameters, scales, weights_fit
 
 
 @dataclass
@@ -74,6 +75,8 @@ def convolution(low: Lowered, op: Operator, *, depthwise: bool) -> None:
     assert x is not None and w is not None
     kind = arithmetic(x, y, kinds="bhf")
     weights_fit(x, w, kind)
+    if depthwise:
+        bias_is_64_bits(kind, op.inputs[2] if len(op.inputs) > 2 else None)
     batch, in_h, in_w, in_c = shape4(x)
     out_batch, out_h, out_w, out_c = shape4(y)
     first, k_h, k_w, last = shape4(w)
@@ -151,7 +154,7 @@ def emit(
     bounds = clamp(op, kind, activation(op), x.zero_point if kind == "b" else 0)
     if not isinstance(weights, np.ndarray):
         return _emit(low, op, kind, weights, np.zeros(sizes.out_c, np.int64), sizes, bounds | (given or {}))
-    int4 = w.int4 and -8 <= weights.min() <= weights.max() <= 7
+    int4 = kind == "b" and w.int4 and -8 <= weights.min() <= weights.max() <= 7
     one_pixel = sizes.pixels == 1 and sizes.contiguous and not sizes.depthwise
     # Two products then fit into 16 bits, and each sum is shifted right.
     fast = kind == "b" and weights.min() > -128
@@ -236,9 +239,11 @@ def _nibbles(weights: np.ndarray) -> np.ndarray:
 
 
 def _sums_wide(op: Operator) -> bool:
-    """Whether TFLM sums products of int16 values in 64 bits: not in a CONV_2D with an int32 bias."""
+    """Whether TFLM sums products of int16 values in 64 bits: not if the bias is, or would be, int32."""
     bias = op.inputs[2] if len(op.inputs) > 2 else None
-    return op.kind != "CONV_2D" or bias is None or bias.dtype != "int32"
+    if bias is not None:
+        return bias.dtype != "int32"
+    return op.kind == "TRANSPOSE_CONV" or op.options.get("quantized_bias_type", 0) != TensorType.INT32
 
 
 def _largest_tile(sizes: Sizes) -> int:

@@ -12,7 +12,7 @@ from .geometry import SAME, Window, shape4
 from .move import copy
 from .steps import Lowered
 from .tensors import Unsupported, activation, arithmetic, clamp, constant, contiguous, fits
-from .weights import scales, symmetric
+from .weights import bias_is_64_bits, scales, symmetric
 
 
 @dataclass
@@ -48,6 +48,7 @@ def transpose_conv(low: Lowered, op: Operator) -> None:
     bias, y = op.inputs[3] if len(op.inputs) > 3 else None, op.outputs[0]
     assert x is not None and w is not None
     kind = arithmetic(x, y, kinds="bhf")
+    bias_is_64_bits(kind, bias)
     if w.dtype != {"b": "int8", "h": "int8", "f": "float32"}[kind]:
         raise Unsupported(f"{x.dtype} with {w.dtype} weights is not supported: quantize the model again")
     weights = symmetric(w, constant(op, 1, "weights"), kind)

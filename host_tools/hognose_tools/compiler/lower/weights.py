@@ -45,6 +45,14 @@ def parameters(op: Operator, kind: str, sums: np.ndarray) -> tuple[Const, int]:
     return Const(data), len(pairs)
 
 
+def bias_is_64_bits(kind: str, bias: Tensor | None) -> None:
+    """For the layers of int16 values where TFLM takes the bias for int64, whatever it is."""
+    if kind == "h" and bias is not None and bias.dtype != "int64":
+        raise Unsupported(
+            f"TensorFlow Lite Micro reads its {bias.dtype} bias as int64: quantize it with biases of int64"
+        )
+
+
 def symmetric(w: Tensor, data: np.ndarray, kind: str) -> np.ndarray:
     """The weights with zero point 0: another one is folded in where the result stays int8."""
     if kind == "f" or not w.zero_points.any():
