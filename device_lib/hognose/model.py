@@ -41,7 +41,7 @@ class Model:
     `input_dtype` (typecodes: b int8, f float32 …), `input_scale`, `input_zero_point`, and the same for
     output; further `len` (bytes of the file), `arena_size` (bytes), `ram` (bytes that the model holds:
     arena, file, buffers), `work` (most steps of a run; 0 where unknown), `engine`, `meta` (dict), `name`,
-    `labels` (list or None).
+    `labels`, `input_names` and `output_names` (lists or None).
 
     OSError: no such file. ValueError: the file is damaged or none of ours. MemoryError: says what is
     needed and free. ImportError: there is no such engine, or a `_hognose` that cannot be used.
@@ -182,6 +182,14 @@ class Model:
     @property
     def labels(self):
         return self.meta.get("labels")
+
+    @property
+    def input_names(self):
+        return self.meta.get("inputs")
+
+    @property
+    def output_names(self):
+        return self.meta.get("outputs")
 
     def summary(self):
         """All that there is to know, as text of several lines."""

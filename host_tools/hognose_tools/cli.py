@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from . import files, signals
 from .errors import UserError
 from .text import LIMIT, clipped, printable
 
@@ -41,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in sys.stdout, sys.stderr:  # a terminal may not be able to show every letter
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = _run(arguments)
-        sys.stdout.flush()  # here, where errors are reported
-        return code
+        with signals.raised():
+            code = _run(arguments)
+            sys.stdout.flush()  # here, where errors are reported
+            return code
     except UserError as e:
         return _fail(str(e), arguments)
     except MemoryError:
@@ -53,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as e:  # e.g. a full disk
         return _fail(str(e), arguments)
+    except signals.Stopped as e:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"hognose: stopped ({e})", file=sys.stderr)
+        return e.code
     except KeyboardInterrupt:
         print("hognose: interrupted", file=sys.stderr)
         return 130
@@ -80,4 +86,18 @@ def _run(arguments: list[str]) -> int:
             modules[verb] = importlib.import_module(f".commands.{verb}", __package__)
             modules[verb].add_arguments(sub)
     args = parser.parse_args(arguments)
+    _check_outputs(args)
     return modules[args.verb].main(args)
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """UserError where an output is a file that another argument names, or one of another kind."""
+    given = vars(args)
+    for output, kind in given.get("written", {}).items():
+        if given[output] is not None:
+            others = [v for key, value in given.items() if key != output for v in _texts(value)]
+            files.check(given[output], kind, others, args.force)
+
+
+def _texts(value: object) -> list[str]:
+    return [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Text for a terminal, and of a length that people read."""
 
-LIMIT = 599  # characters of an error
+import re
+
+LIMIT = 590  # characters of an error
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and the like, which Keras writes into its texts
 
 
 def printable(text: str) -> str:
@@ -12,6 +16,12 @@ def printable(text: str) -> str:
 def clipped(text: str, limit: int = LIMIT) -> str:
     """At most `limit` characters: names and shapes come from the file and may be of any length."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def one_line(text: object, limit: int = LIMIT) -> str:
+    """Another program's words as one line of printable characters, at most `limit` of them."""
+    words = " ".join(_ESCAPES.sub("", str(text)).split())
+    return clipped("".join(c if c.isprintable() else "?" for c in words), limit)
 
 
 def listed(names: list[str], most: int = 3) -> str:

@@ -284,7 +284,7 @@ def test_errors_are_one_line_and_write_nothing(packed, monkeypatch, arguments, w
     damaged = bytearray((packed / "m.hog").read_bytes())
     damaged[200] ^= 1
     (packed / "damaged.hog").write_bytes(damaged)
-    np.savez("keys.npz", x=np.zeros((1, 6, 6, 2)))
+    np.savez("keys.npz", y=np.zeros((1, 6, 6, 2)))
     np.savez("shape.npz", **{"0": np.zeros((1, 5, 6, 2))})
     np.savez("float.npz", **{"0": np.zeros((1, 6, 6, 2))})
     (packed / "half.npz").write_bytes((packed / "float.npz").read_bytes()[:99])

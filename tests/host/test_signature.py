@@ -46,7 +46,10 @@ def test_each(tflite: bytes, name: str, engine: str) -> None:
     inputs = [chance.normal(size=shape).astype(np.float32) for shape in shapes]
     chosen = signature.choose(tflite, name)
     check(Case(chosen, inputs), engine)
-    assert len(compile_tflite(chosen).graph.inputs) == len(inputs)
+    graph = compile_tflite(chosen).graph
+    assert len(graph.inputs) == len(inputs) and name in signature.names(chosen)
+    names = {"add": (["a", "b"], ["sum"]), "grow": (["x"], ["y"])}[name]
+    assert (sorted(graph.input_names), graph.output_names) == names  # the converter exchanges a and b
 
 
 def test_command(tflite: bytes, tmp_path: Path, capsys) -> None:

@@ -4,13 +4,12 @@
 mpremote mounts a folder of the host, and the board imports library and native module from there.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from ..compiler.disassemble import HogFile
 from ..errors import UserError
+from ..files import temporary_folder
 from .connection import BoardError, Connection, the_port, until_done
 from .examine import examine
 from .library import check_ram, library
@@ -67,8 +66,7 @@ def execute(
             )
         there = library(board, engine, model)
         check_ram(board, model if in_ram else replace(model, size=0), there)
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with temporary_folder() as folder:
             for path, data in (there | files).items():
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,24 @@
 """Arguments that several verbs have."""
 
 import argparse
+from typing import Any
 
 from ..analysis.oracle import SECONDS
 from ..errors import UserError
 from ..runners import ENGINES, RUNNERS
+
+
+def add_output(parser: argparse.ArgumentParser, *flags: str, kind: str, **options: Any) -> None:
+    """A file that the verb writes, checked before it runs. `kind`: the ending of such files."""
+    action = parser.add_argument(*flags, **options)
+    written = parser.get_default("written") or {}
+    if not written:
+        add_force(parser)
+    parser.set_defaults(written={**written, action.dest: kind})
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="overwrite inputs and files of another kind")
 
 
 def add_runner(parser: argparse.ArgumentParser) -> None:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FLOAT.tflite",
         help="the float model (default: the quantized weights, run in float)",
     )
-    parser.add_argument("--html", metavar="OUT.html", help="the table with a plot")
+    arguments.add_output(parser, "--html", kind=".html", metavar="OUT.html", help="the table with a plot")
     parser.add_argument("--json", action="store_true", help="for programs")
     arguments.add_timeout(parser)
     arguments.add_runner(parser)

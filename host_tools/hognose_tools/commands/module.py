@@ -8,6 +8,7 @@ from .. import files
 from ..board.link import FILE, MODULES, PRESETS, Needs, link
 from ..compiler.disassemble import disassemble, needs
 from ..errors import UserError
+from . import arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--for", dest="models", metavar="A.hog,B.hog", help="link it for these models")
     kind.add_argument("--preset", choices=PRESETS, help="small: common int8 networks; full: all operators")
     parser.add_argument("-o", dest="out", default=".", metavar="DIR", help="default: this folder")
+    arguments.add_force(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -25,6 +27,7 @@ def main(args: argparse.Namespace) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise UserError(f"cannot make the folder {out}: {e.strerror or e}") from e
+    files.check(out / FILE, ".mpy", (args.models or "").split(","), args.force)
     files.write(out / FILE, module.mpy)
     print(f"{out / FILE}: {len(module.mpy):,} bytes, {module.ram:,} in the RAM of a board")
     return 0

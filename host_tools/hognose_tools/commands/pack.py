@@ -15,7 +15,7 @@ from . import arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.tflite")
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL.hog")
+    arguments.add_output(parser, "-o", "--output", kind=".hog", required=True, metavar="MODEL.hog")
     parser.add_argument("--labels", metavar="A,B,C", help="class names, in the order of the output's values")
     parser.add_argument(
         "--engine",

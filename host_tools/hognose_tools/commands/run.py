@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs", required=True, metavar="IN.npz", help='arrays "0", "1", … with a leading sample axis'
     )
-    parser.add_argument("--outputs", required=True, metavar="OUT.npz")
+    arguments.add_output(parser, "--outputs", kind=".npz", required=True, metavar="OUT.npz")
     parser.add_argument(
         "--raw", action="store_true", help="inputs and outputs are the quantized integers themselves"
     )

@@ -4,7 +4,6 @@
 import argparse
 from pathlib import Path
 
-from .. import files
 from ..data import datasets
 from ..errors import UserError
 from ..text import printable
@@ -16,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="DATA", help=".npz, .ts, a folder of CSV files, or a name: BasicMotions"
     )
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
+    arguments.add_output(parser, "-o", "--output", kind=".keras", required=True, metavar="MODEL.keras")
     parser.add_argument(
         "--epochs", type=int, help="passes over the data (default: enough for 1000 steps, 30 at least)"
     )
@@ -33,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if Path(args.output).suffix != ".keras":
         raise UserError(f"{args.output}: a Keras model's file name ends in .keras")
-    files.check(args.output)
     if not 0 <= args.seed < 1 << 32:
         raise UserError("--seed is 0 to 4294967295")
     dataset = datasets.load(args.data, args.window, args.hop, args.seed)

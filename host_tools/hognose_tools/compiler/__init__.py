@@ -107,7 +107,7 @@ def carry_tflite(
     """
     graph = read_tflite(tflite, name)
     if outputs is not None:
-        graph.outputs = [graph.tensors[i] for i in outputs]
+        graph.outputs, graph.output_names = [graph.tensors[i] for i in outputs], []
     return write_tflm_hog(strip(tflite, outputs), _meta(graph, labels, meta))
 
 
@@ -121,8 +121,8 @@ def _meta(graph: Graph, labels: list[str] | None, meta: dict[str, Any] | None) -
         raise UserError(f"the metadata key {taken[0]} is hognose's own; choose another")
     result: dict[str, Any] = {
         "name": graph.name,
-        "inputs": [_short(t.name) for t in graph.inputs],
-        "outputs": [_short(t.name) for t in graph.outputs],
+        "inputs": graph.input_names or [_short(t.name) for t in graph.inputs],
+        "outputs": graph.output_names or [_short(t.name) for t in graph.outputs],
     }
     if labels:
         sizes = [t.shape[-1] for t in graph.outputs if t.shape]

@@ -82,7 +82,10 @@ class Operator:
 
 @dataclass
 class Graph:
-    """One subgraph of a model. Tensors are numbered through all `subgraphs`."""
+    """One subgraph of a model. Tensors are numbered through all `subgraphs`.
+
+    `input_names`, `output_names`: what the file's signature calls them; empty where there is none.
+    """
 
     name: str
     tensors: list[Tensor]
@@ -90,6 +93,8 @@ class Graph:
     inputs: list[Tensor]
     outputs: list[Tensor]
     subgraphs: list["Graph"] = field(default_factory=list, repr=False)
+    input_names: list[str] = field(default_factory=list)
+    output_names: list[str] = field(default_factory=list)
 
     def new_tensor(self, like: Tensor, shape: tuple[int, ...], data: np.ndarray | None = None) -> Tensor:
         """A tensor that the model does not have, quantized as `like`."""

@@ -118,7 +118,29 @@ def _read(data: bytes, name: str) -> Graph:
         subgraphs.append(_subgraph(file, model.Subgraphs(i), name, first))
         subgraphs[i].subgraphs = subgraphs
         first += len(subgraphs[i].tensors)
+    _name_ports(file, subgraphs[0])
     return subgraphs[0]
+
+
+def _name_ports(file: _File, graph: Graph) -> None:
+    """What the signature of the first subgraph calls its inputs and outputs, in the order of the subgraph."""
+    signatures = (file.model.SignatureDefs(i) for i in range(file.model.SignatureDefsLength()))
+    signature = next((s for s in signatures if s.SubgraphIndex() == 0), None)
+    if signature is not None:
+        inputs = [signature.Inputs(i) for i in range(signature.InputsLength())]
+        outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
+        graph.input_names = _names(file, inputs, graph.inputs)
+        graph.output_names = _names(file, outputs, graph.outputs)
+
+
+def _names(file: _File, entries: list[Any], tensors: list[Tensor]) -> list[str]:
+    """None where the signature leaves a tensor out. One that is there twice has a name for each place."""
+    names: dict[int, list[str]] = {}
+    for entry in entries:
+        file.spend(_COST_OF_A_TABLE)
+        names.setdefault(entry.TensorIndex(), []).append(file.text(entry.Name()))
+    found = [names[t.index].pop(0) for t in tensors if names.get(t.index)]
+    return found if len(found) == len(tensors) else []
 
 
 def _subgraph(file: _File, subgraph: Any, name: str, first: int) -> Graph:

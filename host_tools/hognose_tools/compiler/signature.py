@@ -44,9 +44,13 @@ def _signatures(source: Source) -> list[tuple[str, int]]:
 
 
 def _exchange(data: bytearray, chosen: int) -> None:
-    """Exchanges subgraphs 0 and `chosen`, and their numbers in the operators that call them."""
+    """Exchanges subgraphs 0 and `chosen`, and their numbers in the operators that call them.
+
+    Other signatures are removed: that of subgraph 0 may leave out its number, which cannot be changed then.
+    """
     source = Source(bytes(data))
     root = source.target(0)
+    _leave_only(data, source, root, chosen)
     graphs, entries = source.children(root, _SUBGRAPHS), source.child(root, _SUBGRAPHS)
     if chosen >= len(graphs) or entries is None:
         raise ValueError(f"subgraph {chosen} of {len(graphs)}")
@@ -57,6 +61,17 @@ def _exchange(data: bytearray, chosen: int) -> None:
     for at in _calls(source, graphs):
         number = source.number(at, "i")
         struct.pack_into("<i", data, at, other.get(number, number))
+
+
+def _leave_only(data: bytearray, source: Source, root: int, chosen: int) -> None:
+    """The signature of subgraph `chosen` becomes the only one, of subgraph 0."""
+    entries = source.child(root, _SIGNATURES)
+    for signature in source.children(root, _SIGNATURES):
+        number = source.field(signature, _SUBGRAPH)
+        if entries is not None and number is not None and source.number(number, "I") == chosen:
+            struct.pack_into("<I", data, number, 0)
+            struct.pack_into("<II", data, entries, 1, signature - (entries + 4))
+            return
 
 
 def _calls(source: Source, graphs: list[int]) -> set[int]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Samples for a model: arrays keyed "0", "1", … with a leading sample axis, in .npz files."""
+"""Samples for a model in .npz files: arrays keyed "0", "1", … or by input names, a sample axis first."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,9 @@ def load(path: str | Path, ports: list[Port]) -> list[np.ndarray]:
     """The inputs in an .npz, each [samples, *shape]; a batch axis of 1 may be missing."""
     arrays = files.read_npz(path)
     wanted = [str(i) for i in range(len(ports))]
+    names = [port.name for port in ports]
+    if len(set(names)) == len(ports) and sorted(arrays) == sorted(names):
+        wanted = names
     if sorted(arrays) != sorted(wanted):
         raise UserError(
             f"{path} has the arrays {listed(sorted(arrays), 9) or 'none'}; the model's inputs are "
@@ -104,6 +106,4 @@ def random(ports: list[Port], count: int, seed: int = 0) -> list[np.ndarray]:
 
 def save(path: str | Path, arrays: list[np.ndarray]) -> None:
     """Writes outputs, each [samples, *shape], keyed by their index."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{str(i): a for i, a in enumerate(arrays)})
-    files.write(path, buffer.getvalue())
+    files.write(path, files.npz({str(i): a for i, a in enumerate(arrays)}))

@@ -12,13 +12,13 @@ import queue
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from .. import files
 from ..errors import UserError
 from . import board
 
@@ -96,7 +96,7 @@ class Pico:
         threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()
         try:
             self._port = self.wait_for("ready", timeout)
-        except PicoError:
+        except BaseException:  # a signal, too
             self.stop()
             raise
         return self
@@ -172,8 +172,8 @@ def emulated_pico(data: bytes = b"") -> Iterator[tuple[str, int]]:
         reason = missing()
         if reason:
             raise PicoError(f"no emulated Pico: {reason}")
-        with tempfile.TemporaryDirectory() as folder:
-            flash = Path(folder) / "flash.img"
+        with files.temporary_folder() as folder:
+            flash = folder / "flash.img"
             image, address = place(data)
             flash.write_bytes(image)
             with Pico(flash=flash) as pico:

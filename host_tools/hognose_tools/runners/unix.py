@@ -5,12 +5,12 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import hognose
 
+from .. import files
 from ..compiler.disassemble import disassemble
 from ..errors import UserError
 from . import device_run
@@ -41,9 +41,9 @@ def run(
     library = Path(hognose.__file__).parents[1]
     # Enough for the model, its arena, and what the reference engine allocates for both.
     heap = 64 * (len(hog) + disassemble(hog).arena_size) + (64 << 20)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "model").write_bytes(hog)
-        Path(folder, "source").write_bytes(source)
+    with files.temporary_folder() as folder:
+        (folder / "model").write_bytes(hog)
+        (folder / "source").write_bytes(source)
         command = [str(micropython(engine)), "-X", f"heapsize={heap}", device_run.__file__]
         process = subprocess.Popen(
             [*command, "model", engine, mode, str(sequence), "source", "sink"],
@@ -59,11 +59,12 @@ def run(
             code = process.wait()
         finally:
             process.kill()
+            process.wait()
             process.stdout.close()
         if code:
             lines = said.decode(errors="replace").strip().splitlines()
             raise UserError(f"MicroPython failed: {lines[-1] if lines else _end(code)}")
-        return Path(folder, "sink").read_bytes()
+        return (folder / "sink").read_bytes()
 
 
 def _watch(stdout: int, done: Callable[[], object], seconds: float | None) -> bytes:

@@ -99,9 +99,7 @@ def accuracy(scores: np.ndarray, y: np.ndarray) -> float:
 
 def save(model: keras.Model, path: str | Path) -> None:
     """Writes a .keras file, complete or not at all."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
-        model.save(file)
-        files.write(path, file.read_bytes())
+    with files.temporary_folder() as folder:
+        model.save(folder / "model.keras")
+        content = (folder / "model.keras").read_bytes()
+    files.write(path, content)

@@ -81,7 +81,8 @@ def test_attributes():
     assert m.name == "gestures"
     assert m.labels == ["rest", "wave", "circle"]
     assert m.meta["rate"] == 50
-    assert m.meta["inputs"] == ["window"] and m.meta["outputs"] == ["probabilities"]
+    assert m.input_names == m.meta["inputs"] == ["window"]
+    assert m.output_names == m.meta["outputs"] == ["probabilities"]
     assert m.input_shape == [(1, 20, 3)] and m.output_shape == [(1, 3)]
     assert m.input_dtype == ["b"] and m.output_dtype == ["b"]
     assert abs(m.input_scale[0] - 0.05) < 1e-8 and m.input_zero_point == [4]
@@ -92,6 +93,7 @@ def test_attributes():
     assert m.labels is None
     m = model("branches")
     assert m.input_shape == [(1, 4, 4, 2), (1, 1, 1, 2)] and len(m.output_scale) == 2
+    assert len(set(m.input_names)) == len(set(m.output_names)) == 2
 
 
 def test_attributes_of_all_types():

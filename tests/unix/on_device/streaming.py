@@ -49,6 +49,8 @@ def test_predict():
                 assert (found if len(expected) > 1 else [found]) == expected
             assert len(m.profile()) > 1
             assert m.name == name and m.labels == model(name).labels
+            assert m.input_names == model(name).input_names and len(m.input_names) == len(m.input_shape)
+            assert m.output_names == model(name).output_names and len(m.output_names) == len(m.output_shape)
 
 
 def test_state():
