@@ -15,7 +15,7 @@ from ..records import ITEMSIZE, Loop
 from .move import copy, shifted
 from .steps import Lowered, View
 from .tensors import (
-    ASK_OTHER,
+    ASK_TYPE,
     LIMITS,
     Unsupported,
     activation,
@@ -165,7 +165,7 @@ def _one_of(op: Operator, kinds: str, *tensors: Tensor) -> str:
     """The type of all `tensors`, which must be one of `kinds`."""
     kind = typecode(*tensors)
     if kind not in kinds:
-        raise Unsupported(f"{tensors[0].dtype} is not supported here: {ASK_OTHER}")
+        raise Unsupported(f"{tensors[0].dtype} is not supported here: {ASK_TYPE}")
     return kind
 
 

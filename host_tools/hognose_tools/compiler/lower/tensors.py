@@ -19,7 +19,6 @@ INT32 = (-(2**31), 2**31 - 1)
 LIMITS = {"b": (-128, 127), "h": (-(2**15), 2**15 - 1), "i": INT32, "q": INT32, "?": INT32, "B": INT32}
 
 ASK_TYPE = "convert the model with `hognose quantize` (full int8) or as float32"
-ASK_OTHER = "use another layer, or another --type of `hognose quantize` (`hognose ops` lists the types)"
 
 
 class Unsupported(Exception):

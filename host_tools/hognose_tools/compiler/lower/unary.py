@@ -12,7 +12,7 @@ from ..layouts import FUNCTIONS
 from ..records import ITEMSIZE, TYPECODE
 from . import curve, lookup
 from .steps import Lowered
-from .tensors import ASK_OTHER, ASK_TYPE, LIMITS, Unsupported, arithmetic, quantized, same_size, typecode
+from .tensors import ASK_TYPE, LIMITS, Unsupported, arithmetic, quantized, same_size, typecode
 
 _ONE = (1 << 30, 1)  # the multiplier 1
 _INT8 = {
@@ -90,7 +90,7 @@ def unary(low: Lowered, op: Operator) -> None:
     if kind == "h" and op.kind in _INT16:
         arithmetic(x, y, kinds="h")
         return _INT16[op.kind](low, op, x, y)
-    raise Unsupported(f"{x.dtype} is not supported here: {ASK_OTHER}")
+    raise Unsupported(f"{x.dtype} is not supported here: {ASK_TYPE}")
 
 
 def _absolute(low: Lowered, op: Operator, x: Tensor, y: Tensor) -> None:
