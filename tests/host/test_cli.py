@@ -80,6 +80,7 @@ def test_inspect_tflite_names_layers_and_shows_the_plan(packed):
     assert [layer["operator"] for layer in facts["layers"]] == ["CONV_2D", "FULLY_CONNECTED"]
     assert facts["layers"][0]["layer"] == "conv/Relu"
     assert facts["arena_lower_bound"] <= facts["arena_size"]
+    assert facts["macs"] < facts["work"] < 3 * facts["macs"] and facts["turns"] == 0
     assert all(b["offset"] + b["size"] <= facts["arena_size"] for b in facts["arena_plan"])
     table = hognose("inspect", packed / "m.tflite").stdout
     assert "FULLY_CONNECTED" in table and "x" in table and f"{facts['macs']:,}" in table

@@ -32,6 +32,8 @@ def _table(facts: dict[str, Any]) -> str:
         f"arena {facts['arena_size']:,} bytes"
         + (f" (lower bound {facts['arena_lower_bound']:,})" if "arena_lower_bound" in facts else "")
         + f", weights {facts['weights']:,} bytes, {facts['macs']:,} MACs",
+        f"work {facts['work']:,} steps"
+        + (f", and again after each of up to {facts['turns']:,} jumps back" if facts["turns"] else " a run"),
     ]
     if facts["ram_streamed"] < facts["ram"] / 2:
         streamed = f"{facts['ram_streamed']:,} with Model(path, stream=True)"
