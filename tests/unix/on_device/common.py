@@ -24,10 +24,12 @@ class Skip(Exception):
 class _Here:
     """`engine`: which to test; `folder`: what device_models.py has written.
 
-    `full`: the engine runs all models in the folder; `complete`: it has all operators.
+    `full`: the engine runs all models in the folder; `complete`: it has all operators; `threads`: a
+    thread that is started runs.
     """
 
     engine = folder = full = complete = None
+    threads = True
 
 
 here = _Here()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Models that keep state from run to run."""
 
+import time
 from array import array
 
 import hognose
@@ -130,8 +131,9 @@ def test_one_model_a_thread():
     """A thread that comes while another one is at it is told so; the other one's answers stay right."""
     try:
         import _thread
-        import time
     except ImportError:
+        here.threads = False
+    if not here.threads:
         raise Skip("no threads here")
     m = model("gestures")
     windows = [array("f", [x] * 60) for x in (0.5, -1.5)]
@@ -149,8 +151,8 @@ def test_one_model_a_thread():
                 seen[k][1 if str(e) == "the model is at work: one Model a thread" else 2] += 1
         ended.append(k)
 
-    for k in (0, 1):
-        _thread.start_new_thread(work, (k,))
+    _thread.start_new_thread(work, (0,))  # an RP2040 has one more core, no more
+    work(1)
     while len(ended) < 2:
         time.sleep(0.01)
     assert seen[0][2] == seen[1][2] == 0 and seen[0][0] + seen[1][0] > 0, seen
