@@ -4,6 +4,7 @@
 import struct
 
 from . import hogfile
+from .turn import Turn
 
 try:
     import tflm
@@ -83,7 +84,7 @@ class Tflm:
             raise ImportError("this firmware has no tflm")
         self._content = self._arena = self._head = self._interpreter = None
         self._inputs = self._outputs = None  # of the run that has begun
-        self._turn = [None]  # empty from enter() to leave()
+        self._turn = Turn()
         Tflm._made += 1
         self._mark = struct.pack("<II", 0x6D6C6674, Tflm._made)
 
@@ -108,17 +109,14 @@ class Tflm:
 
     def enter(self, state, arena, inputs, outputs):
         """Takes the model for a run, until leave(). Raw inputs and outputs are copied by run()."""
-        try:
-            self._turn.pop()  # is one step, for threads too
-        except IndexError:
-            raise ValueError("the model is at work: one Model a thread")
+        self._turn.take()
         self._inputs = inputs
         self._outputs = outputs
 
     def leave(self, state, arena, outputs):
         """Lets go of the model."""
         self._inputs = self._outputs = None
-        self._turn.append(None)
+        self._turn.give()
 
     def write(self, state, arena, i, numbers):
         """Numbers (a buffer) to input `i`, quantized where it is; what is out of range saturates."""

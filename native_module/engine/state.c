@@ -116,16 +116,28 @@ const char *hog_open(hog_call_t *call, void *state, size_t state_size, void *are
     return NULL;
 }
 
+// Two threads that run at the same time, without a lock of the interpreter's, need one instruction for this. (An RP2040 has
+// none: its cores would have to come within some nanoseconds of each other.)
+static uint32_t set(uint32_t *busy) {
+    #if __GCC_ATOMIC_INT_LOCK_FREE == 2
+    return __atomic_exchange_n(busy, 1, __ATOMIC_ACQUIRE);
+    #else
+    uint32_t was = *busy;
+    *busy = 1;
+    return was;
+    #endif
+}
+
 const char *hog_enter(hog_call_t *call) {
-    if (call->state->busy) {
-        return "the model is at work: one Model a thread";
-    }
-    call->state->busy = 1;
-    return NULL;
+    return set(&call->state->busy) ? "the model is at work: one Model a thread" : NULL;
 }
 
 void hog_leave(hog_call_t *call) {
+    #if __GCC_ATOMIC_INT_LOCK_FREE == 2
+    __atomic_store_n(&call->state->busy, 0, __ATOMIC_RELEASE);
+    #else
     call->state->busy = 0;
+    #endif
 }
 
 static size_t count_of(const hog_io_t *io) {

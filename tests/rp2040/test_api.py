@@ -27,7 +27,6 @@ import sys
 sys.path.insert(0, "/{module}")
 from on_device import common
 common.start("native", "/models", "{module}")
-common.here.threads = False  # the second core is not emulated
 """
 
 # Files that lie in the flash one after another, compressed, become files: faster than a serial line.

@@ -10,6 +10,7 @@ native_module/engine/ops: their check and their kernels. It is imported when a m
 import struct
 
 from .. import hogfile
+from ..turn import Turn
 from .arithmetic import clamp, f32, get, put, round_to_int, wrap
 from .load import File
 
@@ -31,7 +32,7 @@ class Reference:
 
     def __init__(self):
         self.file = None
-        self._turn = [None]  # empty from enter() to leave()
+        self._turn = Turn()
 
     def load(self, file, state=None):
         """Validates the file and returns the arena's size in bytes. ValueError says what is wrong."""
@@ -43,10 +44,7 @@ class Reference:
 
         Each is a buffer, a tuple or list of them, or None. ValueError: another thread is at it.
         """
-        try:
-            self._turn.pop()  # is one step, for threads too
-        except IndexError:
-            raise ValueError("the model is at work: one Model a thread")
+        self._turn.take()
         try:
             _checked(outputs, self.file.outputs, _OUTPUT)
             arena = memoryview(arena)
@@ -56,7 +54,7 @@ class Reference:
                     arena[at : at + len(piece) * size] = piece if size == 1 else bytes(piece)
                     at += len(piece) * size
         except BaseException:
-            self._turn.append(None)
+            self._turn.give()
             raise
 
     def leave(self, state, arena, outputs):
@@ -70,7 +68,7 @@ class Reference:
                     piece = bytes(arena[at + start : at + start + n])
                     struct.pack_into("%ds" % n, view, start, piece)
         finally:
-            self._turn.append(None)
+            self._turn.give()
 
     def write(self, state, arena, i, numbers):
         """Numbers (a buffer) to input `i`, quantized where it is; what is out of range saturates.

@@ -6,7 +6,7 @@ from ..text import clipped, listed
 from .graph import Graph, Operator
 from .lower import ASK_TYPE, LOWER
 
-_FOR_PROBLEMS = 400  # characters of a message
+_FOR_PROBLEMS = 480  # characters of a message
 # Words in problems that come from shapes which the model computes.
 _SIGNS_OF_SHAPES = ("damaged model", "no usable scale", "REDUCE_PROD")
 

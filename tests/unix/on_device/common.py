@@ -24,12 +24,10 @@ class Skip(Exception):
 class _Here:
     """`engine`: which to test; `folder`: what device_models.py has written.
 
-    `full`: the engine runs all models in the folder; `complete`: it has all operators; `threads`: a
-    thread that is started runs.
+    `full`: the engine runs all models in the folder; `complete`: it has all operators.
     """
 
     engine = folder = full = complete = None
-    threads = True
 
 
 here = _Here()
