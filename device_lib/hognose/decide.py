@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`Decision`: one steady answer out of predictions that flicker.
+"""`Decision`: a majority vote, for a steady answer from predictions that flicker.
 
 decision = Decision(len(model.labels), need=2, of=3)
-index = decision.update(scores)  # None as long as nothing is decided
+index = decision.update(scores)  # None until a class is decided
 """
 
 
@@ -16,7 +16,7 @@ def best(scores):
 
 
 class Decision:
-    """A vote with hysteresis.
+    """A majority vote with hysteresis.
 
     A class is decided when it came first in `need` of the last `of` predictions, each time with a score
     of at least `threshold`; it stays until another one is decided. `need` must be more than half of
@@ -34,7 +34,7 @@ class Decision:
         self._next = 0
 
     def update(self, scores):
-        """Takes a prediction, a score for each class; returns the index decided, or None before the first."""
+        """Adds a prediction, a score for each class; returns the decided class, None before the first."""
         votes, counts, i = self._votes, self._counts, self._next
         if len(scores) != len(counts) - 1:
             raise ValueError("expected %d scores, given %d" % (len(counts) - 1, len(scores)))
@@ -51,7 +51,7 @@ class Decision:
         return self.index
 
     def clear(self):
-        """Forgets all, as after a gap in the samples."""
+        """Forgets all votes, for use after a gap in the samples."""
         self.index = None
         for i in range(len(self._votes)):
             self._votes[i] = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What to say where a model cannot be opened; imported only then."""
+"""Explains why a model cannot be opened; imported only then."""
 
 import struct
 import sys
@@ -32,7 +32,7 @@ _NOT_HERE = " is not in this _hognose.mpy: `hognose deploy … --also this.hog`,
 
 
 def in_words(error):
-    """What an engine says of a file. A native module has numbers instead of words, to be small."""
+    """An engine's error as text. A native module has numbers instead of texts, to be small."""
     where, _, number = error.rpartition("error ")
     if not number.isdigit():
         return error
@@ -42,7 +42,7 @@ def in_words(error):
 
 
 def explain(file, engine, error):
-    """An engine's words about a file, or better ones."""
+    """An engine's error about a file as text, or a more helpful text."""
     if engine == "tflm":
         return error
     error = in_words(error)
@@ -56,7 +56,7 @@ def explain(file, engine, error):
 
 
 def _name_operator(file, error):
-    """Of "operator 3: …", where that is absent; the operators before it are valid."""
+    """Names the operator in "operator 3: …", which is absent; the operators before it are valid."""
     number = error.split(":")[0]
     at = hogfile.tensors(file)[2]
     for _ in range(int(number.split(" ")[1])):
@@ -74,7 +74,7 @@ def is_absent(error):
 
 
 def why_reference():
-    """What the repr of a model adds to "reference"."""
+    """Why the native engine is not used, which a model's repr adds to "reference"."""
     try:
         import _hognose  # noqa: F401
 
@@ -84,7 +84,7 @@ def why_reference():
 
 
 def how_to_install(error):
-    """`error`: that of `import _hognose`, or what is wrong with it."""
+    """`error`: what `import _hognose` raised, or what is wrong with that module."""
     mpy = getattr(sys.implementation, "_mpy", None)
     if mpy is None:
         return "no native engine here (%s): install hognose with pip, or use engine='reference'" % error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads a valid `.hog` file: inputs and outputs, META, operators. An engine has validated it before.
+"""Reads a valid `.hog` file: inputs and outputs, META, operators. An engine has already validated it.
 
 The file is a memoryview of bytes, as everywhere in this package; native_module/FORMAT.md specifies it.
 """
@@ -47,17 +47,17 @@ class Tensor:
 
 
 def arena_size(head):
-    """What the header states; 0 where it is none."""
+    """The arena's size as the header states it; 0 if this is not a header."""
     return struct.unpack_from("<I", head, 16)[0] if _is_header(head) else 0
 
 
 def work(head):
-    """Steps of one pass over the operators, and the most jumps back of a run, as the header states them."""
+    """Steps of one pass over the operators, and the most jumps back in a run, as the header states them."""
     return struct.unpack_from("<2I", head, 24)
 
 
 def is_for_tflm(head):
-    """Whether it carries a `.tflite` in place of a plan."""
+    """Whether the file carries a `.tflite` instead of a plan."""
     return _is_header(head) and bool(struct.unpack_from("<I", head, 20)[0] & TFLM)
 
 
@@ -103,18 +103,18 @@ def count(file):
 
 
 def has_kernel(code, kind):
-    """Whether there is such an operator, in a module that has all of them."""
+    """Whether the operator exists for this type, in a module with all operators."""
     bit = _LETTERS.find(kind)  # bits of _TYPES
     return code < len(_TYPES) and bit >= 0 and bool(_TYPES[code] >> bit & 1)
 
 
 def initial(file):
-    """How many of the first operators run only at a reset: none where the model keeps no state."""
+    """How many of the first operators run only at a reset: 0 if the model keeps no state."""
     return struct.unpack_from("<H", file, section(file, b"PLAN")[0] + 6)[0]
 
 
 def meta(file):
-    """META as a dict. ValueError where it is none."""
+    """META as a dict. ValueError if it is not one."""
     offset, length = section(file, b"META")
     try:
         result = json.loads(bytes(file[offset : offset + length]))

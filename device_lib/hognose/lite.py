@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""LiteRT's `Interpreter` on the board: the first example that everyone knows, with the import line changed.
+"""LiteRT's `Interpreter` on the board: the tutorials' example runs with only its import line changed.
 
     from hognose.lite import Interpreter
 
@@ -25,8 +25,8 @@ from .tflm_engine import flatbuffer, tflm
 class Interpreter:
     """Runs a model with LiteRT's calls.
 
-    `model_path`: a `.tflite` or `.hog`; `model_content`: its bytes, used where they lie, which must not
-    change. Other arguments of LiteRT's are taken and mean nothing here.
+    `model_path`: a `.tflite` or `.hog`; `model_content`: its bytes, which are used in place and must not
+    change. LiteRT's other arguments are accepted and ignored.
     OSError: no such file. ValueError: the model is damaged, or TFLM lacks an operator, which is named.
     MemoryError: says what is needed. ImportError: a `.tflite`, but no `tflm` in this firmware.
     """
@@ -45,7 +45,7 @@ class Interpreter:
         return "<Interpreter: %s to %s>" % (sides[0], sides[1])
 
     def allocate_tensors(self):
-        """Nothing is left to do: the arena is made, and fits, since the model was opened."""
+        """Does nothing: the arena was allocated, in the right size, when the model was opened."""
 
     def get_input_details(self):
         """A dict for each input: name, index, shape, dtype (its name), quantization (scale, zero point), …"""
@@ -56,9 +56,9 @@ class Interpreter:
         return [t.details() for t in self._outputs]
 
     def set_tensor(self, tensor_index, value):
-        """An input's value, of its own type: a nest of lists of numbers, or a buffer of exactly its bytes.
+        """Sets an input, in its own type: nested lists of numbers, or a buffer of exactly its bytes.
 
-        ValueError where it has another number of elements, TypeError where it has other things in it.
+        ValueError if the number of elements is wrong, TypeError if one is not a number.
         """
         self._find(tensor_index, self._inputs, "input").set(value)
 
@@ -67,22 +67,22 @@ class Interpreter:
         return self._find(tensor_index, self._outputs + self._inputs, "input or output").nest()
 
     def invoke(self):
-        """Runs the model. RuntimeError: what TFLM says."""
+        """Runs the model. RuntimeError has TFLM's text."""
         self._engine.invoke(self._raw_inputs, self._raw_outputs)
 
     def reset_all_variables(self):
-        """The model's state is as at the start."""
+        """Resets the model's state to what it was at the start."""
         self._engine.reset()
 
     def get_signature_list(self):
-        """Of each signature, by key, the names of its inputs and outputs."""
+        """The names of each signature's inputs and outputs, by the signature's key."""
         return {
             key: {"inputs": list(inputs), "outputs": list(outputs)}
             for key, (inputs, outputs) in self._engine.signatures.items()
         }
 
     def get_signature_runner(self, signature_key=None):
-        """A function of a signature's inputs, given by name, that returns a dict of its outputs."""
+        """A function that takes a signature's inputs by name and returns a dict of its outputs."""
         signatures = self._engine.signatures
         if signature_key is None and len(signatures) == 1:
             signature_key = list(signatures)[0]
@@ -120,7 +120,7 @@ class SignatureRunner:
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
     def get_input_details(self):
-        """By name, what `Interpreter.get_input_details` tells."""
+        """The dicts of `Interpreter.get_input_details`, by name."""
         return _named(self._inputs, self._interpreter.get_input_details())
 
     def get_output_details(self):
@@ -207,7 +207,7 @@ class _OnModel:
 
 
 class _Description:
-    """What `tflm.Interpreter` tells of a tensor."""
+    """A tensor with the attributes that `tflm.Interpreter` gives it."""
 
 
 def _describe(tensors, names, index):
@@ -240,7 +240,7 @@ def _interpreter(tflite):
     except ValueError as e:
         if "address" not in e.args[0]:
             raise
-    # TFLM reads words in place: what lies at an odd address is copied.
+    # TFLM reads words in place: a misaligned file is copied.
     return tflm.Interpreter(bytearray(tflite))
 
 

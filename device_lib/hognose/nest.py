@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Numbers in nests of lists and tuples. Lists of lists need no memory to be read."""
+"""Numbers in nested lists and tuples. Reading them allocates nothing."""
 
 NEST = (list, tuple)
 NUMBER = (int, float)
 
 
 def flatten(x, numbers, at):
-    """Copies a nest of numbers to the array from `at` on; returns where it ended.
+    """Copies a nest of numbers to the array from `at` on; returns the index after the last one.
 
-    IndexError: there are more. TypeError: something is no number. ValueError: rows differ in length.
+    IndexError: there are too many. TypeError: not a number. ValueError: rows differ in length.
     """
     start = at
     if not isinstance(x, NEST):
@@ -26,7 +26,7 @@ def flatten(x, numbers, at):
                 at += 1
             return at
         except TypeError:
-            x = x[at - start :]  # from what is no number on
+            x = x[at - start :]  # from the first item that is not a number
     length = 1 if at > start else 0
     for v in x:
         end = flatten(v, numbers, at)
@@ -38,7 +38,7 @@ def flatten(x, numbers, at):
 
 
 def count(x):
-    """The numbers in a nest; -1 where it does not tell."""
+    """How many numbers are in a nest; -1 if that is not known."""
     if isinstance(x, NEST):
         counts = [count(v) for v in x]
         return -1 if -1 in counts else sum(counts)
@@ -51,9 +51,9 @@ def count(x):
 
 
 def fits(x, shape):
-    """Whether a nest of as many numbers as the shape has can be meant.
+    """Whether the rows of a nest match a shape with as many numbers.
 
-    Its rows are rows of the shape, or the shape's rows are its. So 64 lists of 3 are right for (64, 3),
+    Its rows are rows of the shape, or the reverse. So 64 lists of 3 are right for (64, 3),
     (1, 64, 3) and (192,), and 3 lists of 64 only for the last.
     """
     size = 1
@@ -93,7 +93,7 @@ def _has_row(nest, size, n):
 
 
 def shape_fits(given, shape):
-    """fits() of an array that has a shape."""
+    """fits() for an array that has a shape."""
     for a, b in ((given, shape), (shape, given)):
         row = 1
         for i in range(len(a) - 1, 0, -1):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Models larger than RAM: their weights stay in the file system, and are read when their layers run.
 
-As many operators as fit into one buffer become a small `.hog` of their own, with the part of DATA that they
-refer to: the engine checks it each time as it checks any file, its checksum too. The buffer is as large as
-the largest operator needs.
+Operators that fit into one buffer together become a small `.hog`, with the parts of DATA that they refer to.
+The engine checks it each time like any other file, including its checksum. The buffer is as large as the
+largest operator needs.
 """
 
 import struct
@@ -53,7 +53,7 @@ class _Part:
 
 
 def plan(head):
-    """The parts of the file that begins with `head` (all before DATA), and the bytes that the buffer needs.
+    """The parts of the file that begins with `head` (all before DATA), and the size of the buffer in bytes.
 
     ValueError: it cannot be streamed.
     """
@@ -78,13 +78,13 @@ def plan(head):
 
 
 def needs(head):
-    """Bytes of RAM of a streamed model, beside its arena and the engine's state."""
+    """Bytes of RAM that a streamed model needs, besides its arena and the engine's state."""
     parts, room = plan(head)
     return len(head) + room + sum([_prefix_size(head, p.records) for p in parts]) + _prefix_size(head, [])
 
 
 def _records(head):
-    """Of each operator (offset, bytes) of its record, and the words in DATA that it refers to."""
+    """For each operator: (offset, bytes) of its record, and the offsets in DATA that it refers to."""
     at, length = hogfile.section(head, b"PLAN")
     end = at + length
     size = hogfile.section(head, b"DATA")[1]
@@ -112,7 +112,7 @@ def _records(head):
 
 
 def _places(file, at, size):
-    """Where in the record at `at` there are refs to DATA, which has `size` bytes."""
+    """The offsets of refs to DATA, which has `size` bytes, in the record at `at`."""
     code, _, words = struct.unpack_from("<BBH", file, at)
     places = [at + 4 * (i + 1) for i in range(words - 1) if _REFS[code] >> i & 1]
     return [place for place in places if file[place + 3] & 0x80 and _offset(file, place) < size]
@@ -141,17 +141,17 @@ def _plan_size(head, records):
 
 
 def _prefix_size(head, records):
-    """Of a small file, all before DATA, in bytes."""
+    """Bytes of a small file before DATA."""
     return _aligned16(_PLAN + _plan_size(head, records))
 
 
 def _size(head, records, extents):
-    """Of a small file, in bytes."""
+    """Bytes of a small file."""
     return _prefix_size(head, records) + sum([b - a for a, b in extents])
 
 
 class Stream:
-    """An engine for `Model`: runs with another one what it reads from a file. `head`: all before DATA."""
+    """An engine for `Model`: has another engine run what it reads from a file. `head`: all before DATA."""
 
     def __init__(self, file, path, size, allocate):
         self._open = file
@@ -177,7 +177,7 @@ class Stream:
         self._read(0, self.head)
 
     def serve(self, engine, parts_engine):
-        """`engine` answers for inputs and outputs, `parts_engine` runs what is read."""
+        """`engine` handles inputs and outputs, `parts_engine` runs the parts that are read."""
         self._engine, self._parts_engine = engine, parts_engine
         self.STATE_SIZE = engine.STATE_SIZE
         self.enter, self.leave = engine.enter, engine.leave
@@ -275,7 +275,7 @@ class Stream:
         struct.pack_into("<I", prefix, 12, crc32(part.view[16:]) & 0xFFFFFFFF)
 
     def _copy(self, part):
-        """A part's file into the buffer. What an engine has loaded there is no more."""
+        """Copies a part's file into the buffer, replacing what an engine has loaded from there."""
         self._loaded = None
         part.view[part.prefix_at] = part.prefix
         for offset, piece in part.reads:

@@ -9,7 +9,7 @@ from .turn import Turn
 try:
     import tflm
 except ImportError:
-    tflm = None  # flatbuffer() is of use without it
+    tflm = None  # flatbuffer() works without it
 try:
     from binascii import crc32
 except ImportError:
@@ -23,9 +23,9 @@ _CHECKSUM = "the checksum is wrong: the file is damaged"
 
 
 def flatbuffer(file):
-    """The `.tflite` in a file that is one, or in the TFLM section of a `.hog`; None where there is none.
+    """The file itself if it is a `.tflite`, or the one in a `.hog`'s TFLM section; None if there is none.
 
-    ValueError: a `.hog` that is damaged.
+    ValueError: the `.hog` is damaged.
     """
     if bytes(file[4:8]) == b"TFL3":
         return file
@@ -49,7 +49,7 @@ def flatbuffer(file):
 
 
 class Tensor:
-    """An input or output, as hogfile's."""
+    """An input or output, with the attributes of hogfile's Tensor."""
 
     def __init__(self, tensor):
         self.dtype = tensor.typecode
@@ -64,15 +64,15 @@ class Tensor:
         return self._nbytes
 
 
-# The arena begins with a mark of the model that is prepared in it; TFLM has the rest.
+# The arena begins with a mark that tells which model is prepared in it; the rest is TFLM's.
 _HEAD = 16
 _MARK = 8
 
 
 class Tflm:
-    """What `_hognose` offers, with the same arguments; holds one model, which TFLM keeps in the arena.
+    """The functions of `_hognose`, with the same arguments; holds one model, which TFLM keeps in the arena.
 
-    Models that share an arena are prepared anew, their variables lost, when it is another one's turn.
+    When models share an arena, each is prepared again when its turn comes, and its variables are lost.
     """
 
     VERSION = hogfile.VERSION
@@ -98,7 +98,7 @@ class Tflm:
         return _HEAD + size
 
     def bind(self, arena):
-        """Prepares the model in its arena: once, and again where another one has been there since."""
+        """Prepares the model in its arena: once, and again if another model has used the arena since."""
         if self._arena is not arena or self._head != self._mark:
             self._interpreter = None
             self._interpreter = tflm.Interpreter(self._content, memoryview(arena)[_HEAD:])
@@ -114,7 +114,7 @@ class Tflm:
         self._outputs = outputs
 
     def leave(self, state, arena, outputs):
-        """Lets go of the model."""
+        """Releases the model."""
         self._inputs = self._outputs = None
         self._turn.give()
 
@@ -127,7 +127,7 @@ class Tflm:
         self.bind(arena).read(i, floats)
 
     def run(self, state, arena, first, last):
-        """Copies raw inputs in, runs, copies raw outputs out. TFLM has no run of a part."""
+        """Copies raw inputs in, runs, copies raw outputs out. TFLM cannot run a part of a model."""
         self.bind(arena).invoke(self._inputs, self._outputs)
 
     def profile(self):
@@ -135,15 +135,15 @@ class Tflm:
         return self.bind(self._arena).profile()
 
     def reset(self):
-        """Variables are as at the start."""
+        """Gives variables their initial values."""
         if "CALL_ONCE" in self.bind(self._arena).operators:
-            # TFLM's own reset does not bring back the values that this has given them.
+            # TFLM's own reset does not run CALL_ONCE, which initializes variables, again.
             self._arena[0] ^= 0xFF  # the mark
             self.bind(self._arena)
         else:
             self._interpreter.reset()
 
-    # What hogfile tells of the other engines' files; the model must be bound to its arena.
+    # What hogfile provides for the other engines' files; the model must be bound to its arena.
 
     def tensors(self, file):
         """Lists of the inputs and of the outputs, and None."""
@@ -151,7 +151,7 @@ class Tflm:
         return [Tensor(t) for t in i.inputs], [Tensor(t) for t in i.outputs], None
 
     def initial(self, file):
-        """Nothing is for us to run at a reset."""
+        """No operators of ours run at a reset."""
         return 0
 
     def operators(self, file):

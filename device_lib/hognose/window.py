@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`Window`: the last samples of a sensor, in the order a model wants them.
+"""`Window`: a sliding window over a sensor's samples, in the order that a model needs.
 
 window = Window(50, 6, hop=10)  # 50 samples of 6 channels; ready again after every 10
 if window.add(sample):
@@ -20,7 +20,7 @@ _ALL = _Key()[:]  # writing x[:] would make a new slice object each time
 class Window:
     """A sliding window over samples.
 
-    `length`: samples in it; `channels`: numbers in a sample; `hop`: how many samples must be new before
+    `length`: samples in the window; `channels`: numbers in a sample; `hop`: new samples needed before
     the window is ready again, 1 to `length`; `typecode`: of the array `values`, which holds
     length * channels numbers, the oldest sample first. Adding allocates nothing.
     """
@@ -37,9 +37,9 @@ class Window:
         self._at = 0
 
     def add(self, sample):
-        """Takes a sample, `channels` numbers; True where the window is ready: full, and `hop` are new.
+        """Adds a sample of `channels` numbers; True if the window is ready: full, with `hop` new samples.
 
-        `values` then stays as it is until the next call. ValueError where the sample has another size.
+        `values` then stays as it is until the next call. ValueError if the sample has another size.
         """
         if len(sample) != self.channels:
             raise ValueError("expected %d numbers, given %d" % (self.channels, len(sample)))
@@ -56,5 +56,5 @@ class Window:
         return at == len(values)
 
     def clear(self):
-        """Starts anew, as after a gap in the samples."""
+        """Empties the window, for use after a gap in the samples."""
         self._at = 0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the checks of records have in common; the words for what is wrong are the native engine's.
+"""What the checks of records have in common; the error texts are the native engine's.
 
 A record is a tuple: operator code, element type, the fields in the order of the file, then those of the
-clamp. A check takes the file, a record and its loop nest, tuples (n, a, b) with the outermost loop first; it
-raises what fail() makes, and returns the steps that one run of the operator takes.
+clamp. A check takes the file, a record and its loop nest, tuples (n, a, b) with the outermost loop first. It
+raises an error made by fail(), or returns the steps that one run of the operator takes.
 """
 
 import struct
@@ -48,9 +48,9 @@ class Memory:
         return self.in_data(ref, size, align) if ref & IN_DATA else self.in_arena(ref, size, align)
 
     def extent(self, ref, loops, operand, unit, run):
-        """What a loop nest touches of a tensor: ref of its first byte, and bytes; None where that is nowhere.
+        """The part of a tensor that a loop nest touches: ref of its first byte, and bytes; None if outside.
 
-        `operand`: 1 or 2, whose strides; `unit`: what they count, `run`: the length of an access, in bytes.
+        `operand`: 1 or 2, whose strides; `unit`: of the strides, `run`: length of an access, in bytes.
         """
         low, high = 0, run
         for loop in loops:
@@ -75,7 +75,7 @@ class Memory:
             raise fail("OVERLAP")
 
     def check_elements(self, in_, in_size, out, out_size, count):
-        """Input and output of what works element by element, in place too; sizes are an element's."""
+        """Input and output of an elementwise operator, which may work in place; sizes are an element's."""
         if count == 0:
             raise fail("ZERO")
         self.check_tensors(in_, count * in_size, in_size, out, count * out_size, out_size, in_ == out)
@@ -94,7 +94,7 @@ class Memory:
                     raise fail("OVERLAP")
 
     def check_scales(self, params, bias, scales, extra, most_left):
-        """Multipliers and shifts at `params` behind `bias` words, before `extra` bytes."""
+        """Multipliers and shifts at `params`, after `bias` words and before `extra` bytes."""
         if not self.in_data(params, 4 * (bias + scales) + scales + extra, 4):
             raise fail("PARAMS")
         at = (params ^ IN_DATA) + 4 * bias
@@ -102,7 +102,7 @@ class Memory:
             multiplier = struct.unpack_from("<i", self.data, at + 4 * i)[0]
             shift = struct.unpack_from("<b", self.data, at + 4 * scales + i)[0]
             check_multiplier(multiplier, shift)
-            # Of a multiplier of 0 nobody heeds the shift, but for sums of 64 bits.
+            # The shift of a multiplier of 0 is ignored, except for 64-bit sums.
             if shift > most_left and (multiplier or most_left > 0):
                 raise fail("MULTIPLIER")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The reference engine's loader: checks a file as hog_load() of the native engine does, and in its words.
+"""The reference engine's loader: checks a file as the native engine's hog_load() does, with its error texts.
 
-What passes can run without further checks.
+A file that passes runs without further checks.
 """
 
 import struct
@@ -30,7 +30,7 @@ class Operator:
 
     def __init__(self, code):
         name = _MODULES.split(" ")[code]
-        # (A relative import is not to be had for a name in a string.)
+        # (There is no relative import of a name in a string.)
         self.module = __import__(__name__[: __name__.rfind(".") + 1] + name, None, None, ("run",))
         form = self.module.FORMATS[code]
         self.nest = form[-1] == "*"
@@ -89,7 +89,7 @@ class File(Memory):
         return self._read(self.operators[i])
 
     def _check_header(self):
-        """Returns the work that it states."""
+        """Returns the work that the header states."""
         file = self._file
         if len(file) < 8 or bytes(file[:4]) != b"HOGN":
             raise fail("MAGIC")
