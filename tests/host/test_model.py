@@ -314,9 +314,11 @@ def test_stubs() -> None:
 
 def test_package_lists_all_files() -> None:
     """mip installs what package.json lists."""
-    listed = (ROOT / "device_lib" / "package.json").read_text()
-    for path in (ROOT / "device_lib" / "hognose").glob("*.py"):
-        assert f'["hognose/{path.name}", "hognose/{path.name}"]' in listed
+    library = ROOT / "device_lib"
+    listed = (library / "package.json").read_text()
+    for path in (library / "hognose").rglob("*.py"):
+        name = path.relative_to(library).as_posix()
+        assert f'["{name}", "{name}"]' in listed
 
 
 def test_out_of_numbers(engine: str) -> None:

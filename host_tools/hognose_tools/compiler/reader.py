@@ -100,6 +100,11 @@ class _File:
         self.spend(len(found) * _COST_OF_AN_INTEGER)
         return [int(v) for v in found]
 
+    def numbers(self, vector: Any) -> list[int] | list[float]:
+        found = self.array(vector)
+        self.spend(len(found) * _COST_OF_AN_INTEGER)
+        return found.tolist()  # type: ignore[no-any-return]
+
     def text(self, string: bytes | None) -> str:
         self.spend(len(string or b""))
         return (string or b"").decode("utf-8", "replace")
@@ -271,7 +276,7 @@ def _options(file: _File, o: Any) -> dict[str, Any]:
             _check_end(options._tab, slot)
     for method in methods:
         if method + "AsNumpy" in methods:
-            values[_snake(method)] = file.ints(getattr(options, method + "AsNumpy")())
+            values[_snake(method)] = file.numbers(getattr(options, method + "AsNumpy")())
         elif not method.endswith(("AsNumpy", "Length", "IsNone", "BufferHasIdentifier")):
             values[_snake(method)] = getattr(options, method)()
     return values
