@@ -164,14 +164,16 @@ class _Tensor:
             value = (value,)
         if isinstance(value, (list, tuple)):
             try:
-                self._check(flatten(value, self.values, 0), self.size, "values")
-                self._check(self.size if fits(value, self.shape) else "rows", self.size, "values")
+                given = flatten(value, self.values, 0)
             except IndexError:
-                self._check("more", self.size, "values")
-            except ValueError as e:
-                self._check(e, self.size, "values")
+                given = "more"
+            except ValueError as e:  # rows that differ
+                given = e
             except TypeError:
                 raise TypeError("%s takes numbers of type %s" % (self.name, self.dtype))
+            self._check(given, self.size, "values")
+            if not fits(value, self.shape):
+                raise ValueError("%s takes the shape %s, given are other rows" % (self.name, self.shape))
         else:
             raw = bytes(value)
             self._check(len(raw), self.nbytes, "bytes")

@@ -12,9 +12,9 @@ from array import array
 
 from . import hogfile
 from .nest import NEST, NUMBER, count, fits, flatten, shape_fits
+from .runs import in_steps
 
-_IN_ONE_CALL = 1 << 20  # steps: a Pico needs less than a second
-_ENDLESS = "a loop of the model does not end: stopped after %d turns"
+_IN_ONE_CALL = 1 << 20  # steps: a Pico needs less than a second. The engine's HOG_STEP_WORK
 _NO_BUFFER = (list, tuple, str)  # MicroPython takes a str for a buffer
 
 # --- errors ADDRESS ---
@@ -252,19 +252,11 @@ class Model:
     def _run(self):
         """Runs the operators; a long run step by step, because Ctrl-C takes effect only between calls."""
         engine, state, arena = self._engine, self._state, self._arena
-        i = self._initial
         try:
             if self.work <= _IN_ONE_CALL:
-                engine.run(state, arena, i, self._count)
-                return
-            turns = 0
-            while i < self._count:
-                after = engine.step(state, arena, i)
-                if after <= i:
-                    turns += 1
-                    if turns > self._turns:
-                        raise ValueError(_ENDLESS % self._turns)
-                i = after
+                engine.run(state, arena, self._initial, self._count)
+            else:
+                in_steps(engine, state, arena, self._initial, self._count, self._turns)
         except BaseException:
             if self.engine != "tflm":  # its single call has ended or not begun
                 self._begin_anew()

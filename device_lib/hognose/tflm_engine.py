@@ -4,7 +4,7 @@
 import struct
 
 from . import hogfile
-from .turn import Turn
+from .runs import Guard
 
 try:
     import tflm
@@ -84,7 +84,7 @@ class Tflm:
             raise ImportError("this firmware has no tflm")
         self._content = self._arena = self._head = self._interpreter = None
         self._inputs = self._outputs = None  # of the run that has begun
-        self._turn = Turn()
+        self._guard = Guard()
         Tflm._made += 1
         self._mark = struct.pack("<II", 0x6D6C6674, Tflm._made)
 
@@ -109,14 +109,14 @@ class Tflm:
 
     def enter(self, state, arena, inputs, outputs):
         """Takes the model for a run, until leave(). Raw inputs and outputs are copied by run()."""
-        self._turn.take()
+        self._guard.take()
         self._inputs = inputs
         self._outputs = outputs
 
     def leave(self, state, arena, outputs):
         """Releases the model."""
         self._inputs = self._outputs = None
-        self._turn.give()
+        self._guard.give()
 
     def write(self, state, arena, i, numbers):
         """Numbers (a buffer) to input `i`, quantized where it is; what is out of range saturates."""

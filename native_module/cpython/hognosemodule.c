@@ -225,7 +225,7 @@ static PyMethodDef functions[] = {
     {"enter", do_enter, METH_VARARGS, "enter(state, arena, inputs, outputs): begins a run, copies in"},
     {"leave", do_leave, METH_VARARGS, "leave(state, arena, outputs): ends a run, copies out"},
     {"run", do_run, METH_VARARGS, "run(state, arena, first, last): runs operators first to last - 1"},
-    {"step", do_step, METH_VARARGS, "step(state, arena, i): runs operator i, returns the number of the next one"},
+    {"step", do_step, METH_VARARGS, "step(state, arena, i): runs operator i, or some more, returns the number of the next one"},
     {NULL, NULL, 0, NULL},
 };
 

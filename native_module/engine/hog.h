@@ -70,7 +70,7 @@ const hog_op_t *hog_run(const hog_t *h, void *arena, const hog_op_t *op);
 
 // Runs operator number i, or decides a jump, and returns the number of the next one: a run in steps that a caller can break
 // off. Where all operators together have little to do, a step ends only with the run, or before a jump back.
-#define HOG_STEP_WORK (1u << 20)
+#define HOG_STEP_WORK (1u << 20) // Model's _IN_ONE_CALL
 unsigned hog_step(const hog_t *h, void *arena, unsigned i);
 
 // Runs operators first … last - 1; false where a loop of the model took more than h->turns jumps back.

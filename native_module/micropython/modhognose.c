@@ -6,7 +6,7 @@
 //     enter(state, arena, inputs, outputs): takes the model for a run; inputs are copied in, outputs checked
 //     write(state, arena, i, numbers)
 //     run(state, arena, first, last)
-//     step(state, arena, i) -> the next operator
+//     step(state, arena, i) -> the next operator; runs this one, or some more if they have little to do
 //     read(state, arena, i, floats)
 //     leave(state, arena, outputs): outputs are copied out
 //     invoker(state, arena, file) -> a function of (inputs, outputs): enter, run and leave in less time

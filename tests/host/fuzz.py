@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import _hognose
@@ -291,9 +291,10 @@ def _count(what: str, executions: int, findings: int, **facts: int) -> None:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("loader", "reader"))
+def main(targets: Mapping[str, Callable[[int, int, int], bool]], about: str) -> int:
+    """Runs the target (seconds, files, seed) that the command line names."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("what", choices=tuple(targets))
     parser.add_argument("--time", type=int, default=0, help="seconds")
     parser.add_argument(
         "--runs", type=int, default=0, help="executions (default: as many as the time allows)"
@@ -301,9 +302,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
     seconds = args.time or (0 if args.runs else 300)
-    fuzz = fuzz_loader if args.what == "loader" else fuzz_reader
-    return 0 if fuzz(seconds, args.runs, args.seed) else 1
+    return 0 if targets[args.what](seconds, args.runs, args.seed) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main({"loader": fuzz_loader, "reader": fuzz_reader}, __doc__))

@@ -11,7 +11,6 @@ found lies in .build/fuzz/findings.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import copy
 import io
@@ -305,17 +304,5 @@ def _keep(tflite: bytes, name: str, outcome: str) -> None:
     print(f"{path}: {outcome}", flush=True)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("verify", "tflm"))
-    parser.add_argument("--time", type=int, default=0, help="seconds")
-    parser.add_argument("--runs", type=int, default=0, help="files (default: as many as the time allows)")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    args = parser.parse_args()
-    seconds = args.time or (0 if args.runs else 300)
-    target = fuzz_verify if args.what == "verify" else fuzz_tflm
-    return 0 if target(seconds, args.runs, args.seed) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz.main({"verify": fuzz_verify, "tflm": fuzz_tflm}, __doc__ or ""))

@@ -15,7 +15,7 @@ import pytest
 from hognose_tools.analysis import oracle_process
 from hognose_tools.analysis.oracle import Oracle, OracleDied, OracleError
 from hognose_tools.compiler.strip import strip
-from tflite_builder import Builder
+from tflite_builder import Builder, count_up
 
 
 def _two_adds(shape: tuple[int, ...]) -> bytes:
@@ -97,14 +97,7 @@ def aborts() -> bytes:
 def endless() -> bytes:
     """WHILE x < 100: x = x + 0."""
     b = Builder()
-    x, y = b.tensor((1,)), b.tensor((1,))
-    b.op("WHILE", [x], y, cond_subgraph_index=1, body_subgraph_index=2)
-    b.end_subgraph([x], [y])
-    x, more = b.tensor((1,)), b.tensor((1,), "bool")
-    b.op("LESS", [x, b.const(np.float32([100]))], more)
-    b.end_subgraph([x], [more])
-    x, y = b.tensor((1,)), b.tensor((1,))
-    b.op("ADD", [x, b.const(np.float32([0]))], y)
+    x, y = count_up(b, 0)
     return b.build([x], [y])
 
 

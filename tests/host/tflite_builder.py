@@ -218,3 +218,16 @@ def _options(table: str, values: dict[str, Any]) -> Any:
             value = getattr(_ENUMS[field], value)
         setattr(made, field, value)
     return made
+
+
+def count_up(b: Builder, step: float) -> tuple[Tensor, Tensor]:
+    """WHILE x < 100: x = x + step. Returns input and output of the body, which is not ended yet."""
+    given, result = b.tensor((1,)), b.tensor((1,))
+    b.op("WHILE", [given], result, cond_subgraph_index=1, body_subgraph_index=2)
+    b.end_subgraph([given], [result])
+    x, more = b.tensor((1,)), b.tensor((1,), "bool")
+    b.op("LESS", [x, b.const(np.float32([100]))], more)
+    b.end_subgraph([x], [more])
+    x, y = b.tensor((1,)), b.tensor((1,))
+    b.op("ADD", [x, b.const(np.float32([step]))], y)
+    return x, y

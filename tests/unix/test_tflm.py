@@ -23,7 +23,7 @@ from hognose_tools.compiler import carry_tflite
 from hognose_tools.errors import UserError
 from operators import OPERATORS, cases
 
-from tflite_builder import Builder  # isort: skip
+from tflite_builder import Builder, count_up  # isort: skip
 
 TFLM = ROOT / "native_module" / "tflm"
 WHEEL = ROOT / "tests" / "unix" / "tflm_wheel"
@@ -276,16 +276,8 @@ def _lstm(b: Builder, dtype: str):
 
 def _counting(b: Builder):
     """WHILE x < 100: x = x + 7, after a CALL_ONCE that sets a variable."""
-    x, y = b.tensor((1,)), b.tensor((1,))
     b.op("CALL_ONCE", [], [], init_subgraph_index=3)
-    b.op("WHILE", [x], y, cond_subgraph_index=1, body_subgraph_index=2)
-    b.end_subgraph([x], [y])
-    x, more = b.tensor((1,)), b.tensor((1,), "bool")
-    b.op("LESS", [x, b.const(np.float32([100]))], more)
-    b.end_subgraph([x], [more])
-    x, y = b.tensor((1,)), b.tensor((1,))
-    b.op("ADD", [x, b.const(np.float32([7]))], y)
-    b.end_subgraph([x], [y])
+    b.end_subgraph(*[[t] for t in count_up(b, 7)])
     handle = b.tensor((), "resource")
     b.op("VAR_HANDLE", [], handle, container=b"", shared_name=b"v")
     b.op("ASSIGN_VARIABLE", [handle, b.const(np.float32([7]))], [])
@@ -468,14 +460,7 @@ def test_made(made: Path, test: str) -> None:
 def test_a_loop_without_end_is_stopped() -> None:
     """WHILE x < 100: x = x + 0. `hognose verify` and `debug` set the limit."""
     b = Builder()
-    x, y = b.tensor((1,)), b.tensor((1,))
-    b.op("WHILE", [x], y, cond_subgraph_index=1, body_subgraph_index=2)
-    b.end_subgraph([x], [y])
-    x, more = b.tensor((1,)), b.tensor((1,), "bool")
-    b.op("LESS", [x, b.const(np.float32([100]))], more)
-    b.end_subgraph([x], [more])
-    x, y = b.tensor((1,)), b.tensor((1,))
-    b.op("ADD", [x, b.const(np.float32([0]))], y)
+    x, y = count_up(b, 0)
     hog = carry_tflite(b.build([x], [y]))
     (done,) = runners.run(hog, [np.float32([[200]])], "tflm", "unix", "raw", seconds=20)
     assert done[0] == 200

@@ -10,7 +10,7 @@ native_module/engine/ops: their check and their kernels. It is imported when a m
 import struct
 
 from .. import hogfile
-from ..turn import Turn
+from ..runs import Guard, in_steps
 from .arithmetic import clamp, f32, get, put, round_to_int, wrap
 from .load import File
 
@@ -32,7 +32,7 @@ class Reference:
 
     def __init__(self):
         self.file = None
-        self._turn = Turn()
+        self._guard = Guard()
 
     def load(self, file, state=None):
         """Validates the file and returns the arena's size in bytes. ValueError says what is wrong."""
@@ -44,7 +44,7 @@ class Reference:
 
         Each is a buffer, a tuple or list of them, or None. ValueError: another thread is at it.
         """
-        self._turn.take()
+        self._guard.take()
         try:
             _checked(outputs, self.file.outputs, _OUTPUT)
             arena = memoryview(arena)
@@ -54,7 +54,7 @@ class Reference:
                     arena[at : at + len(piece) * size] = piece if size == 1 else bytes(piece)
                     at += len(piece) * size
         except BaseException:
-            self._turn.give()
+            self._guard.give()
             raise
 
     def leave(self, state, arena, outputs):
@@ -68,7 +68,7 @@ class Reference:
                     piece = bytes(arena[at + start : at + start + n])
                     struct.pack_into("%ds" % n, view, start, piece)
         finally:
-            self._turn.give()
+            self._guard.give()
 
     def write(self, state, arena, i, numbers):
         """Numbers (a buffer) to input `i`, quantized where it is; what is out of range saturates.
@@ -118,14 +118,7 @@ class Reference:
         self._check_arena(arena)
         if not 0 <= first <= last <= self.file.count:
             raise ValueError("operators %d to %d: no such range in the model" % (first, last))
-        turns = 0
-        while first < last:
-            after = self.step(state, arena, first)
-            if after <= first:
-                if turns == self.file.turns:
-                    raise ValueError("a loop of the model does not end: stopped after %d turns" % turns)
-                turns += 1
-            first = after
+        in_steps(self, state, arena, first, last, self.file.turns)
 
     def step(self, state, arena, i):
         """Runs operator `i`, and returns the number of the next one."""

@@ -9,8 +9,6 @@ from .lower import ASK_TYPE, LOWER
 _FOR_PROBLEMS = 480  # characters of a message
 # Words in problems that come from shapes which the model computes.
 _SIGNS_OF_SHAPES = ("damaged model", "no usable scale", "REDUCE_PROD")
-
-
 # A model whose other layers are quantized was converted already: asking for that would lead in circles.
 _QUANTIZED = (
     "the model is quantized already, but neither TFLM nor hognose has that there: replace the layer, or "

@@ -91,6 +91,13 @@ def test_errors():
     interpreter = Interpreter(path("gestures.hog"))
     raises(ValueError, "60 values (1, 20, 3) 59", interpreter.set_tensor, 0, [0] * 59)
     raises(ValueError, "60 values (1, 20, 3) more", interpreter.set_tensor, 0, [0] * 61)
+    few = "window takes 60 values in the shape (1, 20, 3), given are 59"
+    try:
+        interpreter.set_tensor(0, [0] * 59)
+    except ValueError as e:
+        assert str(e) == few, e
+    raises(ValueError, "window (1, 20, 3) other rows", interpreter.set_tensor, 0, [[0] * 20] * 3)
+    raises(ValueError, "window rows of 3 and of 57", interpreter.set_tensor, 0, [[0] * 3, [0] * 57])
     raises(ValueError, "60 bytes 59", interpreter.set_tensor, 0, bytes(59))
     raises(TypeError, "window takes numbers of type int8", interpreter.set_tensor, 0, ["a"] * 60)
     raises(ValueError, "tensor 7 is no input", interpreter.set_tensor, 7, [0] * 60)
